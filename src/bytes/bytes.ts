@@ -1,0 +1,35 @@
+/** Whether two byte strings are equal. Not for secrets: the time tells where they differ. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** One byte string after the other, in a buffer of its own. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const joined = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    joined.set(part, at)
+    at += part.length
+  }
+  return joined
+}
+
+/** UTF-8 (and so ASCII) text as bytes. */
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text)
+}
+
+/** Lower-case hex of a byte string, for people and for keys of maps. */
+export function hex(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += HEX[byte]
+  return text
+}
+
+export const EMPTY = new Uint8Array(0)
+const encoder = new TextEncoder()
+const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))

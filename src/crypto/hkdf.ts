@@ -1,0 +1,64 @@
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { type HashName, hashLength } from './hash.js'
+
+/** A key for HMAC (RFC 2104) and HKDF (RFC 5869): the secrets of a key schedule.
+ *  The bytes live in one KeyObject, because Node takes ten times longer over a Buffer on some releases. */
+export class MacKey {
+  readonly hash: HashName
+  readonly #key: KeyObject
+
+  /** @param bytes copied; the caller may wipe them afterwards */
+  constructor(hash: HashName, bytes: Uint8Array) {
+    this.hash = hash
+    this.#key = createSecretKey(bytes)
+  }
+
+  /** HMAC-Hash(key, data).
+   *  @returns Hash.length bytes */
+  mac(data: Uint8Array): Uint8Array {
+    return createHmac(this.hash, this.#key).update(data).digest()
+  }
+
+  /** HKDF-Expand (RFC 5869 §2.3) with this key as PRK.
+   *  @throws RangeError if length > 255 * Hash.length */
+  expand(info: Uint8Array, length: number): Uint8Array {
+    const size = hashLength[this.hash]
+    if (length > 255 * size) throw new RangeError(`HKDF-Expand yields at most ${255 * size} bytes, ${length} asked for`)
+    if (length <= size) {
+      // One block is all that TLS asks for: no loop, no joining.
+      const block = createHmac(this.hash, this.#key).update(info).update(FIRST).digest()
+      return length === size ? block : block.subarray(0, length)
+    }
+    const output = new Uint8Array(length)
+    let block: Uint8Array = EMPTY
+    for (let filled = 0, i = 1; filled < length; i++) {
+      block = createHmac(this.hash, this.#key).update(block).update(info).update(Uint8Array.of(i)).digest()
+      output.set(block.subarray(0, length - filled), filled)
+      filled += block.length
+    }
+    return output
+  }
+
+  /** A copy of the key's bytes, for key logs, tickets and tests. */
+  export(): Uint8Array {
+    return this.#key.export()
+  }
+}
+
+const FIRST = Uint8Array.of(1)
+const EMPTY = new Uint8Array(0)
+
+/** HKDF-Extract (RFC 5869 §2.2).
+ *  @param salt, ikm any length; a missing value is Hash.length zero bytes, as RFC 8446 §7.1 has it
+ *  @returns Hash.length bytes */
+export function hkdfExtract(hash: HashName, salt: Uint8Array | null, ikm: Uint8Array | null): Uint8Array {
+  const zeros = new Uint8Array(hashLength[hash])
+  return createHmac(hash, createSecretKey(salt === null || salt.length === 0 ? zeros : salt))
+    .update(ikm ?? zeros)
+    .digest()
+}
+
+/** Whether two byte strings are equal, in time that depends only on their lengths. */
+export function equalSecrets(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b)
+}

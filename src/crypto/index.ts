@@ -1,0 +1,16 @@
+export { AeadKey, type AeadAlgorithm, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead.js'
+export { systemEntropy } from './entropy.js'
+export { hash, hashLength, type HashName, RunningHash } from './hash.js'
+export { equalSecrets, hkdfExtract, MacKey } from './hkdf.js'
+export { mlKem768 } from './ml-kem.js'
+export {
+  answerKeyShare,
+  type Entropy,
+  generateKeyShare,
+  KeyExchangeError,
+  type KeyShare,
+  NamedGroup,
+} from './named-group.js'
+export { type KeyKind, PublicKey, type SignatureAlgorithm } from './signature.js'
+export { SignatureScheme, schemeRow, schemesFor } from './signature-scheme.js'
+export { type SigningKey, signingKey } from './signing-key.js'

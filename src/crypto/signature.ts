@@ -1,0 +1,117 @@
+import { constants, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import type { HashName } from './hash.js'
+
+/** How a signature is made, apart from the key. ECDSA is DER (X.509, TLS) or raw r‖s (COSE, JOSE, quotes). */
+export type SignatureAlgorithm =
+  | { readonly kind: 'ecdsa'; readonly hash: HashName | 'sha1'; readonly encoding: 'der' | 'raw' }
+  | { readonly kind: 'eddsa' }
+  | { readonly kind: 'rsa-pss'; readonly hash: HashName }
+  | { readonly kind: 'rsa-pkcs1'; readonly hash: HashName | 'sha1' }
+
+/** What kind of key a PublicKey is; for `ec` with its curve. */
+export type KeyKind = 'rsa' | 'rsa-pss' | 'p256' | 'p384' | 'p521' | 'ed25519' | 'ed448' | 'other'
+
+/** A public key that signatures are checked with. */
+export class PublicKey {
+  readonly kind: KeyKind
+  /** Modulus length in bits for RSA, undefined otherwise. */
+  readonly modulusLength: number | undefined
+  readonly #key: KeyObject
+  #spki: Uint8Array | undefined
+
+  constructor(key: KeyObject, spki?: Uint8Array) {
+    this.#key = key
+    this.#spki = spki
+    this.kind = kindOf(key)
+    this.modulusLength = key.asymmetricKeyDetails?.modulusLength
+  }
+
+  /** @param der SubjectPublicKeyInfo (RFC 5280 §4.1)   @throws Error if it is none that OpenSSL knows */
+  static fromSpki(der: Uint8Array): PublicKey {
+    const bytes = Uint8Array.from(der)
+    return new PublicKey(createPublicKey({ key: Buffer.from(bytes), format: 'der', type: 'spki' }), bytes)
+  }
+
+  /** @param jwk a public JSON Web Key (RFC 7517)   @throws Error if a member is missing or the point is not on its curve */
+  static fromJwk(jwk: Readonly<Record<string, unknown>>): PublicKey {
+    return new PublicKey(createPublicKey({ key: { ...jwk }, format: 'jwk' }))
+  }
+
+  /** SubjectPublicKeyInfo, DER. */
+  get spki(): Uint8Array {
+    this.#spki ??= Uint8Array.from(this.#key.export({ format: 'der', type: 'spki' }))
+    return this.#spki
+  }
+
+  /** Whether `signature` over `data` was made with this key. A signature of another shape is false, never an error. */
+  verify(algorithm: SignatureAlgorithm, data: Uint8Array, signature: Uint8Array): boolean {
+    if (!fits(algorithm, this.kind)) return false
+    try {
+      return verify(digestOf(algorithm), data, { key: this.#key, ...options(algorithm) }, signature)
+    } catch {
+      return false
+    }
+  }
+}
+
+/** Signs with a private key that is at hand as a KeyObject.
+ *  @throws Error if the key is of another kind than the algorithm */
+export function signWith(algorithm: SignatureAlgorithm, key: KeyObject, data: Uint8Array): Uint8Array {
+  return sign(digestOf(algorithm), data, { key, ...options(algorithm) })
+}
+
+/** The kind of a KeyObject, public or private. */
+export function kindOf(key: KeyObject): KeyKind {
+  switch (key.asymmetricKeyType) {
+    case 'rsa':
+      return 'rsa'
+    case 'rsa-pss':
+      return 'rsa-pss'
+    case 'ed25519':
+      return 'ed25519'
+    case 'ed448':
+      return 'ed448'
+    case 'ec':
+      return CURVES[key.asymmetricKeyDetails?.namedCurve ?? ''] ?? 'other'
+    default:
+      return 'other'
+  }
+}
+
+const CURVES: Readonly<Record<string, KeyKind>> = { prime256v1: 'p256', secp384r1: 'p384', secp521r1: 'p521' }
+
+function fits(algorithm: SignatureAlgorithm, kind: KeyKind): boolean {
+  switch (algorithm.kind) {
+    case 'ecdsa':
+      return kind === 'p256' || kind === 'p384' || kind === 'p521'
+    case 'eddsa':
+      return kind === 'ed25519' || kind === 'ed448'
+    case 'rsa-pss':
+      return kind === 'rsa' || kind === 'rsa-pss'
+    case 'rsa-pkcs1':
+      return kind === 'rsa'
+  }
+}
+
+function digestOf(algorithm: SignatureAlgorithm): string | null {
+  return algorithm.kind === 'eddsa' ? null : algorithm.hash
+}
+
+function options(algorithm: SignatureAlgorithm): object {
+  switch (algorithm.kind) {
+    case 'ecdsa':
+      return algorithm.encoding === 'raw' ? RAW : DER
+    case 'rsa-pss':
+      return PSS
+    case 'rsa-pkcs1':
+      return PKCS1
+    case 'eddsa':
+      return NONE
+  }
+}
+
+const RAW = { dsaEncoding: 'ieee-p1363' }
+const DER = { dsaEncoding: 'der' }
+const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+const PKCS1 = { padding: constants.RSA_PKCS1_PADDING }
+const NONE = {}

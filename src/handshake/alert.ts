@@ -1,0 +1,90 @@
+import { DecodeError } from '../bytes/index.js'
+import { KeyExchangeError } from '../crypto/index.js'
+import { CertificateError } from '../x509/index.js'
+
+/** AlertDescription (RFC 8446 §6). */
+export const AlertDescription = {
+  close_notify: 0,
+  unexpected_message: 10,
+  bad_record_mac: 20,
+  record_overflow: 22,
+  handshake_failure: 40,
+  bad_certificate: 42,
+  unsupported_certificate: 43,
+  certificate_revoked: 44,
+  certificate_expired: 45,
+  certificate_unknown: 46,
+  illegal_parameter: 47,
+  unknown_ca: 48,
+  access_denied: 49,
+  decode_error: 50,
+  decrypt_error: 51,
+  protocol_version: 70,
+  insufficient_security: 71,
+  internal_error: 80,
+  inappropriate_fallback: 86,
+  user_canceled: 90,
+  missing_extension: 109,
+  unsupported_extension: 110,
+  unrecognized_name: 112,
+  bad_certificate_status_response: 113,
+  unknown_psk_identity: 115,
+  certificate_required: 116,
+  no_application_protocol: 120,
+} as const
+export type AlertName = keyof typeof AlertDescription
+
+/** The name of an alert; `alert_<number>` for one that RFC 8446 does not list. */
+export function alertName(alert: number): string {
+  return NAMES.get(alert) ?? `alert_${alert}`
+}
+const NAMES: ReadonlyMap<number, string> = new Map(Object.entries(AlertDescription).map(([name, n]) => [n, name]))
+
+/** The peer broke the protocol, or asked for what we do not do: our alert to it. */
+export class ProtocolError extends Error {
+  override readonly name: string = 'ProtocolError'
+  readonly code: string
+  /** AlertDescription, as sent to the peer. */
+  readonly alert: number
+
+  /** @param alert by name, or by number where a plug defines one */
+  constructor(alert: AlertName | number, message: string, options?: { readonly code?: string; readonly cause?: unknown }) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause })
+    this.alert = typeof alert === 'number' ? alert : AlertDescription[alert]
+    this.code = options?.code ?? `ERR_TLS_${alertName(this.alert).toUpperCase()}`
+  }
+}
+
+/** The peer closed the connection with a fatal alert: its complaint about us. */
+export class AlertReceived extends Error {
+  override readonly name: string = 'AlertReceived'
+  readonly code: string
+  readonly alert: number
+
+  constructor(alert: number) {
+    const name = alertName(alert)
+    super(`the peer refused the connection: ${name}`)
+    this.alert = alert
+    this.code = `ERR_TLS_ALERT_${name.toUpperCase()}`
+  }
+}
+
+/** Our caller asked for something that cannot be done or would not be safe. */
+export class MisuseError extends Error {
+  override readonly name: string = 'MisuseError'
+  readonly code: string
+
+  constructor(message: string, code = 'ERR_TLS_MISUSE') {
+    super(message)
+    this.code = code
+  }
+}
+
+/** The alert that an error is answered with. This is the one place that maps errors to alerts. */
+export function alertFor(error: unknown): number {
+  if (error instanceof ProtocolError) return error.alert
+  if (error instanceof DecodeError) return AlertDescription.decode_error
+  if (error instanceof KeyExchangeError) return AlertDescription.illegal_parameter
+  if (error instanceof CertificateError) return AlertDescription[error.reason]
+  return AlertDescription.internal_error
+}

@@ -1,0 +1,91 @@
+import { EMPTY } from '../bytes/index.js'
+import { PublicKey } from '../crypto/index.js'
+import { CertificateError, parseCertificate } from '../x509/index.js'
+import { ProtocolError } from './alert.js'
+import type { PeerCheck } from './config.js'
+import type { Authentication, Credential, PeerIdentity } from './credential.js'
+import type { ExtensionTable } from './extension-table.js'
+import { CertificateType, statusRequest } from './extensions.js'
+import { type Step, until } from './machine.js'
+import { Certificate, decodeMessage, encodeMessage, HandshakeType, type Message } from './messages.js'
+import type { Plug, View } from './plug.js'
+
+/** Our Certificate message; without a credential the empty one of a client (RFC 8446 §4.4.2). */
+export function makeCertificate(credential: Credential | null, certificateRequestContext: Uint8Array): Uint8Array {
+  return encodeMessage(HandshakeType.certificate, Certificate, {
+    certificateRequestContext,
+    certificateList: (credential?.entries ?? []).map(({ data, extensions }) => ({
+      data,
+      extensions: [...extensions],
+    })),
+  })
+}
+
+/** Reads the peer's Certificate message.
+ *  @param requested extension types that we sent in what the message answers   @returns null if it is empty */
+export function readCertificate(
+  table: ExtensionTable,
+  message: Message,
+  certificateType: number,
+  requested: ReadonlySet<number>,
+): Authentication | null {
+  const { certificateRequestContext, certificateList } = decodeMessage(Certificate, message)
+  if (certificateRequestContext.length > 0) {
+    throw new ProtocolError('illegal_parameter', 'certificate_request_context is not empty during the handshake')
+  }
+  if (certificateList.length === 0) return null
+  if (certificateType === CertificateType.RawPublicKey && certificateList.length > 1) {
+    throw new ProtocolError('bad_certificate', 'there is one raw public key, not a chain of them')
+  }
+  const entries = certificateList.map(({ data, extensions }) => ({
+    data,
+    extensions: table.readResponse('certificate', extensions, requested),
+  }))
+  return { certificateType, entries }
+}
+
+/** Decides whether the peer's credential is good and which key its CertificateVerify is checked with: the credential
+ *  itself first, then the plug, which may refuse it or bring the key. */
+export function* checkAuthentication(
+  view: () => View,
+  check: PeerCheck,
+  plug: Plug | undefined,
+  peer: Authentication,
+): Step<PeerIdentity> {
+  const { certificateType, entries } = peer
+  const isOurs = certificateType === CertificateType.X509 || certificateType === CertificateType.RawPublicKey
+  let authorizationError: Error | undefined
+  if (isOurs) {
+    try {
+      yield* until(check.check(peer) ?? undefined)
+    } catch (error) {
+      if (!check.isAdvisory || !(error instanceof CertificateError)) throw error
+      authorizationError = error
+    }
+  }
+  const brought = plug ? yield* plug.examine(view(), peer) : null
+  const publicKey = brought ?? publicKeyOf(peer)
+  const chain = entries.map(({ data }) => Uint8Array.from(data))
+  const ocspResponse = entries[0]?.extensions.get(statusRequest.certificate)?.response
+  return {
+    certificateType,
+    chain,
+    publicKey,
+    ocspResponse: ocspResponse && Uint8Array.from(ocspResponse),
+    authorizationError,
+  }
+}
+
+/** The key in the first entry. @throws CertificateError or ProtocolError if there is none to be had */
+function publicKeyOf({ certificateType, entries }: Authentication): PublicKey {
+  const data = entries[0]?.data ?? EMPTY
+  if (certificateType === CertificateType.X509) return parseCertificate(data).publicKey
+  if (certificateType === CertificateType.RawPublicKey) {
+    try {
+      return PublicKey.fromSpki(data)
+    } catch (cause) {
+      throw new ProtocolError('bad_certificate', 'the raw public key is no SubjectPublicKeyInfo', { cause })
+    }
+  }
+  throw new ProtocolError('unsupported_certificate', `certificate type ${certificateType} brings no key`)
+}

@@ -1,0 +1,19 @@
+import type { Suite } from './cipher-suite.js'
+import type { TrafficSecret } from './key-schedule.js'
+
+export type Direction = 'read' | 'write'
+
+/** Which keys protect records: RFC 8446 §7.1 in its order, as RFC 9147 §6.1 numbers them. */
+export type Epoch = 'initial' | 'early' | 'handshake' | 'application'
+
+/** What the handshake asks of the layer below it. TLS and DTLS each answer it. */
+export interface Carrier {
+  /** Adds a handshake message, header and all, to the flight that is being written. */
+  send(message: Uint8Array): void
+  /** The flight is complete: TLS flushes it, DTLS cuts it into datagrams and arms its timer. */
+  endFlight(): void
+  /** New keys from here on. For reading, nothing of the old keys may be left over. */
+  protect(direction: Direction, epoch: Epoch, secret: TrafficSecret, suite: Suite): void
+  /** A place where a dummy change_cipher_spec belongs (RFC 8446 §D.4): TLS sends one, once; DTLS does nothing. */
+  compatibility(): void
+}

@@ -1,0 +1,55 @@
+import { utf8 } from '../bytes/index.js'
+import { type PublicKey, type SigningKey, schemeRow } from '../crypto/index.js'
+import { ProtocolError } from './alert.js'
+import { type Step, until } from './machine.js'
+import { CertificateVerify, decodeMessage, encodeMessage, HandshakeType, type Message } from './messages.js'
+import { chooseScheme } from './negotiate.js'
+
+/** What CertificateVerify signs (RFC 8446 §4.4.3): 64 spaces, the context, a zero byte, the transcript hash. */
+export function signedContent(side: 'client' | 'server', transcriptHash: Uint8Array): Uint8Array {
+  const prefix = PREFIXES[side]
+  const content = new Uint8Array(prefix.length + transcriptHash.length)
+  content.set(prefix)
+  content.set(transcriptHash, prefix.length)
+  return content
+}
+
+const PREFIXES = {
+  client: utf8(`${' '.repeat(64)}TLS 1.3, client CertificateVerify\0`),
+  server: utf8(`${' '.repeat(64)}TLS 1.3, server CertificateVerify\0`),
+}
+
+/** Our CertificateVerify. @param peerSchemes the peer's signature_algorithms */
+export function* makeCertificateVerify(
+  side: 'client' | 'server',
+  key: SigningKey,
+  peerSchemes: readonly number[],
+  transcriptHash: Uint8Array,
+  signal: () => AbortSignal,
+): Step<Uint8Array> {
+  const algorithm = chooseScheme(key.schemes, peerSchemes)
+  const signature = yield* until(key.sign(algorithm, signedContent(side, transcriptHash), signal()))
+  return encodeMessage(HandshakeType.certificate_verify, CertificateVerify, { algorithm, signature })
+}
+
+/** Checks the peer's CertificateVerify.
+ *  @param ownSchemes our signature_algorithms   @throws ProtocolError illegal_parameter or decrypt_error */
+export function checkCertificateVerify(
+  message: Message,
+  side: 'client' | 'server',
+  key: PublicKey,
+  ownSchemes: readonly number[],
+  transcriptHash: Uint8Array,
+): void {
+  const { algorithm, signature } = decodeMessage(CertificateVerify, message)
+  const row = schemeRow(algorithm)
+  if (!row || row.isForCertificatesOnly || !ownSchemes.includes(algorithm)) {
+    throw new ProtocolError('illegal_parameter', 'certificate_verify uses a signature scheme that was not offered')
+  }
+  if (row.keyKind !== key.kind) {
+    throw new ProtocolError('illegal_parameter', `certificate_verify uses ${row.name}, which is not for this key`)
+  }
+  if (!key.verify(row.algorithm, signedContent(side, transcriptHash), signature)) {
+    throw new ProtocolError('decrypt_error', 'the signature of certificate_verify is wrong')
+  }
+}

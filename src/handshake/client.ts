@@ -1,0 +1,492 @@
+import { EMPTY, equalBytes } from '../bytes/index.js'
+import { type KeyShare, NamedGroup } from '../crypto/index.js'
+import { ProtocolError } from './alert.js'
+import { checkAuthentication, makeCertificate, readCertificate } from './authentication.js'
+import type { Carrier } from './carrier.js'
+import { checkCertificateVerify, makeCertificateVerify } from './certificate-verify.js'
+import { type Suite, suiteOf } from './cipher-suite.js'
+import type { ClientConfig } from './config.js'
+import type { PeerIdentity } from './credential.js'
+import type { Established } from './established.js'
+import { type ExtensionTable, type Extensions, type ExtensionValue, extensionValue } from './extension-table.js'
+import * as ext from './extensions.js'
+import type { KeyLog } from './key-log.js'
+import { EarlySecret, type TrafficSecret } from './key-schedule.js'
+import { receive, type Step, until } from './machine.js'
+import {
+  CertificateRequest,
+  ClientHello,
+  decodeMessage,
+  EncryptedExtensions,
+  encodeMessage,
+  Finished,
+  HandshakeType,
+  HELLO_RETRY_REQUEST_RANDOM,
+  type Message,
+  ServerHello,
+} from './messages.js'
+import { shareOf } from './negotiate.js'
+import type { PlugOffer, View } from './plug.js'
+import { bind, type PskOffer, pskOffers, unboundPsks } from './psk.js'
+import { tableWith } from './table.js'
+import { Transcript } from './transcript.js'
+import { TLS12, TLS13 } from './version.js'
+
+/*
+ * RFC 8446 §2, Figure 1, from the client's side:
+ *
+ *   Client                                           Server
+ *
+ *   ClientHello              -------->
+ *                            <--------   [HelloRetryRequest]
+ *   [ClientHello]            -------->
+ *                                               ServerHello
+ *                                     {EncryptedExtensions}
+ *                                     {CertificateRequest*}
+ *                                            {Certificate*}
+ *                                      {CertificateVerify*}
+ *                            <--------           {Finished}
+ *   {Certificate*}
+ *   {CertificateVerify*}
+ *   {Finished}               -------->
+ */
+export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog: KeyLog): Step<Established> {
+  const hs = new ClientState(config, carrier, keyLog)
+  const offer = yield* makeOffer(hs)
+
+  const first = sendClientHello(hs, offer, offer.shares, offer.psks, undefined)
+  const answer = readServerHello(hs, first, yield* receive(HandshakeType.server_hello))
+  const { sent, reply } = answer.isRetry ? yield* retry(hs, offer, first, answer) : { sent: first, reply: answer }
+
+  const { suite, psk } = reply
+  const sharedSecret = reply.share.complete(reply.keyExchange)
+  const earlySecret = new EarlySecret(suite.hash, psk?.key ?? null)
+  const handshakeSecret = earlySecret.handshakeSecret(sharedSecret)
+  const helloHash = hs.transcript.digest()
+  const serverTraffic = handshakeSecret.traffic('server', helloHash)
+  const clientTraffic = handshakeSecret.traffic('client', helloHash)
+  const handshakeExporter = handshakeSecret.handshakeExporter(helloHash)
+  keyLog.add('SERVER_HANDSHAKE_TRAFFIC_SECRET', serverTraffic)
+  keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
+  carrier.compatibility()
+  carrier.protect('read', 'handshake', serverTraffic, suite)
+  carrier.protect('write', 'handshake', clientTraffic, suite)
+
+  const extensions = readEncryptedExtensions(hs, sent, yield* receive(HandshakeType.encrypted_extensions))
+  const { alpn, serverType, clientType } = checkEncryptedExtensions(hs, offer, extensions)
+  const view: View = {
+    side: 'client',
+    version: TLS13,
+    suite,
+    group: reply.share.group,
+    serverName: config.serverName,
+    clientHello: sent.extensions,
+    serverCertificateType: extensions.get(ext.serverCertificateType.encrypted_extensions),
+    clientCertificateType: extensions.get(ext.clientCertificateType.encrypted_extensions),
+    get signal() {
+      return config.signal()
+    },
+    handshakeExporter: (label, context, length) => handshakeExporter.derive(label, context, length),
+  }
+  const accepted = config.plug?.accept(view, extensions, psk !== undefined)
+
+  const { request, peer } =
+    psk === undefined
+      ? yield* readServerAuthentication(hs, sent, view, serverType, accepted?.needsCertificateRequest ?? false)
+      : { request: undefined, peer: undefined }
+  readFinished(hs, serverTraffic, yield* receive(HandshakeType.finished))
+
+  const mainSecret = handshakeSecret.mainSecret()
+  const finishedHash = hs.transcript.digest()
+  const readSecret = mainSecret.traffic('server', finishedHash)
+  const writeSecret = mainSecret.traffic('client', finishedHash)
+  const exporter = mainSecret.exporter(finishedHash)
+  keyLog.add('SERVER_TRAFFIC_SECRET_0', readSecret)
+  keyLog.add('CLIENT_TRAFFIC_SECRET_0', writeSecret)
+  keyLog.add('EXPORTER_SECRET', exporter)
+  carrier.protect('read', 'application', readSecret, suite)
+
+  if (request) yield* sendAuthentication(hs, view, request, clientType)
+  sendFinished(hs, clientTraffic)
+  carrier.endFlight()
+  carrier.protect('write', 'application', writeSecret, suite)
+
+  return {
+    suite,
+    group: reply.share.group,
+    serverName: config.serverName,
+    alpn,
+    isResumed: psk?.session !== undefined,
+    pskIdentity: psk && !psk.session ? psk.identity : undefined,
+    isRetried: answer.isRetry,
+    peer,
+    peerChain: peer ?? sessionChain(psk),
+    exporter,
+    handshakeExporter,
+    resumption: mainSecret.resumption(hs.transcript.digest()),
+    readSecret,
+    writeSecret,
+    peerRecordSizeLimit: extensions.get(ext.recordSizeLimit.encrypted_extensions),
+  }
+}
+
+/** What stays the same through a client's handshake. */
+class ClientState {
+  readonly config: ClientConfig
+  readonly carrier: Carrier
+  readonly keyLog: KeyLog
+  readonly table: ExtensionTable
+  readonly transcript = new Transcript()
+
+  constructor(config: ClientConfig, carrier: Carrier, keyLog: KeyLog) {
+    this.config = config
+    this.carrier = carrier
+    this.keyLog = keyLog
+    this.table = tableWith(config.plug)
+  }
+
+  send(message: Uint8Array): void {
+    this.transcript.add(message)
+    this.carrier.send(message)
+  }
+}
+
+/** What both ClientHellos have in common. */
+interface Offer {
+  readonly random: Uint8Array
+  readonly sessionId: Uint8Array
+  readonly shares: readonly KeyShare[]
+  readonly psks: readonly PskOffer[]
+  readonly plug: PlugOffer
+  readonly clientTypes: readonly number[]
+  readonly serverTypes: readonly number[]
+}
+
+function* makeOffer({ config, keyLog }: ClientState): Step<Offer> {
+  const { entropy, serverName } = config
+  const random = entropy.bytes(32)
+  keyLog.begin(random)
+  const plug = config.plug
+    ? yield* config.plug.offer({
+        serverName,
+        get signal() {
+          return config.signal()
+        },
+      })
+    : NO_OFFER
+  return {
+    random,
+    sessionId: config.middleboxCompatibility ? entropy.bytes(32) : EMPTY,
+    shares: config.keyShareGroups.map(group => entropy.keyShare(group as NamedGroup)),
+    psks: pskOffers(config),
+    plug,
+    clientTypes: [...config.certificateTypes, ...plug.clientCertificateTypes],
+    serverTypes: [...plug.serverCertificateTypes, ...config.peer.certificateTypes],
+  }
+}
+const NO_OFFER: PlugOffer = { extensions: [], serverCertificateTypes: [], clientCertificateTypes: [] }
+
+/** A ClientHello as it was sent. */
+interface SentHello {
+  readonly sessionId: Uint8Array
+  readonly shares: readonly KeyShare[]
+  readonly psks: readonly PskOffer[]
+  readonly extensions: Extensions
+  /** The types of its extensions: what the server may answer. */
+  readonly types: ReadonlySet<number>
+}
+
+function sendClientHello(
+  hs: ClientState,
+  offer: Offer,
+  shares: readonly KeyShare[],
+  psks: readonly PskOffer[],
+  cookie: Uint8Array | undefined,
+): SentHello {
+  const { config } = hs
+  const extensions = helloExtensions(config, offer, shares, cookie)
+  if (psks.length > 0) extensions.push(extensionValue(ext.preSharedKey.client_hello, unboundPsks(psks, config.now())))
+  const hello = encodeMessage(HandshakeType.client_hello, ClientHello, {
+    legacyVersion: TLS12,
+    random: offer.random,
+    legacySessionId: offer.sessionId,
+    cipherSuites: [...config.cipherSuites],
+    legacyCompressionMethods: Uint8Array.of(0),
+    extensions,
+  })
+  if (psks.length > 0) bind(hello, psks, hs.transcript)
+  hs.send(hello)
+  hs.carrier.endFlight()
+  return {
+    sessionId: offer.sessionId,
+    shares,
+    psks,
+    extensions: hs.table.readOffer('client_hello', extensions),
+    types: new Set(extensions.map(({ type }) => type)),
+  }
+}
+
+function helloExtensions(
+  config: ClientConfig,
+  offer: Offer,
+  shares: readonly KeyShare[],
+  cookie: Uint8Array | undefined,
+): ExtensionValue[] {
+  const values: ExtensionValue[] = []
+  if (config.serverName !== undefined) values.push(extensionValue(ext.serverName.client_hello, config.serverName))
+  values.push(
+    extensionValue(ext.supportedVersions.client_hello, [TLS13]),
+    extensionValue(ext.supportedGroups.client_hello, [...config.groups]),
+    extensionValue(ext.signatureAlgorithms.client_hello, [...config.signatureSchemes]),
+    extensionValue(
+      ext.keyShare.client_hello,
+      shares.map(({ group, keyExchange }) => ({ group, keyExchange })),
+    ),
+    extensionValue(ext.pskKeyExchangeModes.client_hello, [ext.PskKeyExchangeMode.psk_dhe_ke]),
+  )
+  // RFC 8446 §4.2.3: it is sent only where certificates may be signed otherwise than handshakes.
+  values.push(extensionValue(ext.signatureAlgorithmsCert.client_hello, [...config.certificateSchemes]))
+  if (config.alpn.length > 0) values.push(extensionValue(ext.alpn.client_hello, [...config.alpn]))
+  if (config.asksForOcsp) values.push(extensionValue(ext.statusRequest.client_hello, ext.OCSP_REQUEST))
+  if (config.recordSizeLimit !== undefined) {
+    values.push(extensionValue(ext.recordSizeLimit.client_hello, config.recordSizeLimit))
+  }
+  if (!isX509Only(offer.clientTypes)) {
+    values.push(extensionValue(ext.clientCertificateType.client_hello, [...offer.clientTypes]))
+  }
+  if (!isX509Only(offer.serverTypes)) {
+    values.push(extensionValue(ext.serverCertificateType.client_hello, [...offer.serverTypes]))
+  }
+  if (cookie) values.push(extensionValue(ext.cookie.client_hello, cookie))
+  values.push(...offer.plug.extensions)
+  return values
+}
+
+/** RFC 7250 §4.1: X.509 alone is what a client without the extensions offers. */
+function isX509Only(types: readonly number[]): boolean {
+  return types.every(type => type === ext.CertificateType.X509)
+}
+
+/** What a ServerHello or HelloRetryRequest says. */
+type ServerReply =
+  | {
+      readonly isRetry: false
+      readonly suite: Suite
+      readonly share: KeyShare
+      readonly keyExchange: Uint8Array
+      readonly psk: PskOffer | undefined
+    }
+  | {
+      readonly isRetry: true
+      readonly suite: Suite
+      readonly group: number | undefined
+      readonly cookie: Uint8Array | undefined
+    }
+
+function readServerHello(hs: ClientState, sent: SentHello, message: Message): ServerReply {
+  const hello = decodeMessage(ServerHello, message)
+  const isRetry = equalBytes(hello.random, HELLO_RETRY_REQUEST_RANDOM)
+  // Until the version is known to be 1.3 nothing else in the message has to make sense to us.
+  checkVersion(hello)
+  const place = isRetry ? 'hello_retry_request' : 'server_hello'
+  const extensions = hs.table.readResponse(place, hello.extensions, sent.types)
+  const suite = hs.config.cipherSuites.includes(hello.cipherSuite) ? suiteOf(hello.cipherSuite) : undefined
+  if (!suite) throw new ProtocolError('illegal_parameter', 'server_hello selects a cipher suite that was not offered')
+  if (!equalBytes(hello.legacySessionIdEcho, sent.sessionId)) {
+    throw new ProtocolError('illegal_parameter', 'server_hello does not echo legacy_session_id')
+  }
+  if (hello.legacyCompressionMethod !== 0) {
+    throw new ProtocolError('illegal_parameter', 'server_hello selects a compression method')
+  }
+  if (isRetry) {
+    const group = extensions.get(ext.keyShare.hello_retry_request)
+    const cookie = extensions.get(ext.cookie.hello_retry_request)
+    checkRetry(hs.config, sent, group, cookie)
+    hs.transcript.restart(suite.hash)
+    hs.transcript.add(message.raw)
+    return { isRetry, suite, group, cookie }
+  }
+  const psk = selectedPsk(sent, extensions.get(ext.preSharedKey.server_hello), suite)
+  // Only psk_dhe_ke was offered: there is always a key share (RFC 8446 §4.2.9).
+  const { group, keyExchange } = extensions.need(ext.keyShare.server_hello)
+  hs.transcript.begin(suite.hash)
+  hs.transcript.add(message.raw)
+  return { isRetry, suite, share: shareOf(group, sent.shares), keyExchange, psk }
+}
+
+/** RFC 8446 §4.1.3 and §4.2.1. */
+function checkVersion(hello: ServerHello): void {
+  const versions = hello.extensions.find(({ type }) => type === ext.supportedVersions.row.type)
+  if (!versions) {
+    // A server that could speak 1.3 marks an older choice in its random: somebody on the path has a hand in this.
+    const tail = hello.random.subarray(24)
+    if (DOWNGRADES.some(sentinel => equalBytes(tail, sentinel))) {
+      throw new ProtocolError('illegal_parameter', 'the server was made to choose a version below TLS 1.3')
+    }
+    throw new ProtocolError('protocol_version', 'the server does not speak TLS 1.3')
+  }
+  if (!equalBytes(versions.data, TLS13_BYTES)) {
+    throw new ProtocolError('illegal_parameter', 'server_hello selects a version that was not offered')
+  }
+  if (hello.legacyVersion !== TLS12) {
+    throw new ProtocolError('illegal_parameter', 'legacy_version of server_hello is not 0x0303')
+  }
+}
+const TLS13_BYTES = Uint8Array.of(TLS13 >>> 8, TLS13 & 0xff)
+const DOWNGRADES = [1, 0].map(last => Uint8Array.of(0x44, 0x4f, 0x57, 0x4e, 0x47, 0x52, 0x44, last))
+
+/** RFC 8446 §4.1.4: a HelloRetryRequest has to change something, and may ask only for what was offered. */
+function checkRetry(
+  config: ClientConfig,
+  sent: SentHello,
+  group: number | undefined,
+  cookie: Uint8Array | undefined,
+): void {
+  if (group === undefined) {
+    if (!cookie) throw new ProtocolError('illegal_parameter', 'hello_retry_request changes nothing')
+    return
+  }
+  if (!config.groups.includes(group)) {
+    throw new ProtocolError('illegal_parameter', 'hello_retry_request selects a group that was not offered')
+  }
+  if (sent.shares.some(share => share.group === group)) {
+    throw new ProtocolError('illegal_parameter', 'hello_retry_request asks for a key share that was sent')
+  }
+}
+
+/** The second ClientHello and its answer (RFC 8446 §4.1.2). */
+function* retry(
+  hs: ClientState,
+  offer: Offer,
+  first: SentHello,
+  request: ServerReply & { readonly isRetry: true },
+): Step<{ readonly sent: SentHello; readonly reply: ServerReply & { readonly isRetry: false } }> {
+  hs.carrier.compatibility()
+  const { group, suite } = request
+  const shares = group === undefined ? first.shares : [hs.config.entropy.keyShare(group as NamedGroup)]
+  // A PSK for another hash than the suite's can no longer be selected.
+  const psks = first.psks.filter(psk => psk.hash === suite.hash)
+  const sent = sendClientHello(hs, offer, shares, psks, request.cookie)
+  const reply = readServerHello(hs, sent, yield* receive(HandshakeType.server_hello))
+  if (reply.isRetry) throw new ProtocolError('unexpected_message', 'a second hello_retry_request came')
+  if (reply.suite !== suite) {
+    throw new ProtocolError('illegal_parameter', 'server_hello selects another cipher suite than hello_retry_request')
+  }
+  if (group !== undefined && reply.share.group !== group) {
+    throw new ProtocolError('illegal_parameter', 'server_hello selects another group than hello_retry_request')
+  }
+  return { sent, reply }
+}
+
+function selectedPsk(sent: SentHello, index: number | undefined, suite: Suite): PskOffer | undefined {
+  if (index === undefined) return undefined
+  const psk = sent.psks[index]
+  if (!psk) throw new ProtocolError('illegal_parameter', 'server_hello selects a PSK that was not offered')
+  if (psk.hash !== suite.hash) {
+    throw new ProtocolError('illegal_parameter', 'server_hello selects a PSK that is for another hash')
+  }
+  return psk
+}
+
+function readEncryptedExtensions(hs: ClientState, sent: SentHello, message: Message): Extensions {
+  const { extensions } = decodeMessage(EncryptedExtensions, message)
+  hs.transcript.add(message.raw)
+  return hs.table.readResponse('encrypted_extensions', extensions, sent.types)
+}
+
+/** What EncryptedExtensions chose, each out of what was offered. */
+function checkEncryptedExtensions({ config }: ClientState, offer: Offer, extensions: Extensions) {
+  const alpn = extensions.get(ext.alpn.encrypted_extensions)
+  if (alpn !== undefined && !config.alpn.includes(alpn)) {
+    throw new ProtocolError('illegal_parameter', 'the server selects an application protocol that was not offered')
+  }
+  const limit = extensions.get(ext.recordSizeLimit.encrypted_extensions)
+  if (limit !== undefined && limit < 64) {
+    throw new ProtocolError('illegal_parameter', 'a record_size_limit below 64 is not allowed')
+  }
+  const serverType = extensions.get(ext.serverCertificateType.encrypted_extensions)
+  if (serverType !== undefined && !offer.serverTypes.includes(serverType)) {
+    throw new ProtocolError('illegal_parameter', 'the server selects a server_certificate_type that was not offered')
+  }
+  const clientType = extensions.get(ext.clientCertificateType.encrypted_extensions)
+  if (clientType !== undefined && !offer.clientTypes.includes(clientType)) {
+    throw new ProtocolError('illegal_parameter', 'the server selects a client_certificate_type that was not offered')
+  }
+  return { alpn, serverType, clientType: clientType ?? ext.CertificateType.X509 }
+}
+
+/** A CertificateRequest as it was received. */
+interface Request {
+  readonly extensions: Extensions
+}
+
+/** CertificateRequest*, Certificate, CertificateVerify of the server. */
+function* readServerAuthentication(
+  hs: ClientState,
+  sent: SentHello,
+  view: View,
+  certificateType: number | undefined,
+  needsRequest: boolean,
+): Step<{ readonly request: Request | undefined; readonly peer: PeerIdentity }> {
+  const { certificate, certificate_request, certificate_verify } = HandshakeType
+  let message = yield* needsRequest ? receive(certificate_request) : receive(certificate_request, certificate)
+  let request: Request | undefined
+  if (message.type === certificate_request) {
+    request = readCertificateRequest(hs, message)
+    message = yield* receive(certificate)
+  }
+  const type = certificateType ?? hs.config.plug?.certificateType(view, 'server') ?? ext.CertificateType.X509
+  const authentication = readCertificate(hs.table, message, type, sent.types)
+  if (!authentication) throw new ProtocolError('decode_error', 'the server sends no certificate')
+  hs.transcript.add(message.raw)
+  const peer = yield* checkAuthentication(() => view, hs.config.peer, hs.config.plug, authentication)
+  const verify = yield* receive(certificate_verify)
+  checkCertificateVerify(verify, 'server', peer.publicKey, hs.config.signatureSchemes, hs.transcript.digest())
+  hs.transcript.add(verify.raw)
+  return { request, peer }
+}
+
+function readCertificateRequest(hs: ClientState, message: Message): Request {
+  const { certificateRequestContext, extensions } = decodeMessage(CertificateRequest, message)
+  if (certificateRequestContext.length > 0) {
+    throw new ProtocolError('illegal_parameter', 'certificate_request_context is not empty during the handshake')
+  }
+  hs.transcript.add(message.raw)
+  return { extensions: hs.table.readOffer('certificate_request', extensions) }
+}
+
+function readFinished(hs: ClientState, serverTraffic: TrafficSecret, message: Message): void {
+  const { verifyData } = decodeMessage(Finished, message)
+  if (!serverTraffic.isVerifyData(hs.transcript.digest(), verifyData)) {
+    throw new ProtocolError('decrypt_error', 'the verify_data of the server is wrong')
+  }
+  hs.transcript.add(message.raw)
+}
+
+/** Certificate and CertificateVerify of ours, or the empty Certificate. */
+function* sendAuthentication(hs: ClientState, view: View, request: Request, certificateType: number): Step<void> {
+  const { config } = hs
+  const schemes = request.extensions.need(ext.signatureAlgorithms.certificate_request)
+  const own = yield* until(
+    config.credentials({
+      serverName: config.serverName,
+      signatureSchemes: schemes,
+      certificateSchemes: request.extensions.get(ext.signatureAlgorithmsCert.certificate_request) ?? schemes,
+      certificateType,
+      authorities: request.extensions.get(ext.certificateAuthorities.certificate_request) ?? [],
+    }),
+  )
+  const credential = config.plug ? yield* config.plug.prove(view, own) : own
+  hs.send(makeCertificate(credential, EMPTY))
+  if (!credential) return
+  hs.send(yield* makeCertificateVerify('client', credential.key, schemes, hs.transcript.digest(), config.signal))
+}
+
+function sendFinished(hs: ClientState, clientTraffic: TrafficSecret): void {
+  const verifyData = clientTraffic.verifyData(hs.transcript.digest())
+  hs.send(encodeMessage(HandshakeType.finished, Finished, { verifyData }))
+}
+
+function sessionChain(psk: PskOffer | undefined) {
+  return { certificateType: psk?.session?.certificateType ?? 0, chain: psk?.session?.peerChain ?? [] }
+}

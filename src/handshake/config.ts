@@ -1,0 +1,101 @@
+import type { Entropy, HashName } from '../crypto/index.js'
+import type { Authentication, Credential } from './credential.js'
+import type { Plug } from './plug.js'
+import type { Session } from './session.js'
+import type { TicketIssuer } from './ticket.js'
+
+/** What both sides of a connection are told. All of it is data or argument: the engine has no defaults of its own
+ *  but those of `config-defaults`. */
+export interface CommonConfig {
+  readonly entropy: Entropy
+  /** ms since 1970. */
+  readonly now: () => number
+  /** CipherSuite code points, in order of preference. */
+  readonly cipherSuites: readonly number[]
+  /** NamedGroup code points, in order of preference. */
+  readonly groups: readonly number[]
+  /** SignatureScheme code points accepted in CertificateVerify, in order of preference. */
+  readonly signatureSchemes: readonly number[]
+  /** SignatureScheme code points accepted in certificates. */
+  readonly certificateSchemes: readonly number[]
+  /** Certificate types that we can present (RFC 7250), in order of preference; X509 alone needs no extension. */
+  readonly certificateTypes: readonly number[]
+  /** Application protocols (RFC 7301), in order of preference; empty: the extension is not used. */
+  readonly alpn: readonly string[]
+  /** The largest record content that we take, content type included: 64..16385 (RFC 8449 §4). */
+  readonly recordSizeLimit: number | undefined
+  /** The largest Certificate message that we take, in bytes. */
+  readonly maxCertificateLength: number
+  /** Whether secrets are yielded as `keylog` events. */
+  readonly hasKeyLog: boolean
+  readonly plug: Plug | undefined
+  /** External PSKs (RFC 8446 §2.2): the client offers them all, the server looks identities up. */
+  readonly preSharedKeys: readonly ExternalPsk[]
+  readonly signal: () => AbortSignal
+}
+
+export interface ClientConfig extends CommonConfig {
+  /** The name for server_name; undefined for none, as with an IP address. */
+  readonly serverName: string | undefined
+  /** Groups to send a key share for, out of `groups`. */
+  readonly keyShareGroups: readonly number[]
+  /** How the server's credential is checked. */
+  readonly peer: PeerCheck
+  /** What we authenticate with when the server asks. */
+  readonly credentials: CredentialSource
+  /** A session to resume. */
+  readonly session: Session | undefined
+  readonly asksForOcsp: boolean
+  readonly middleboxCompatibility: boolean
+}
+
+export interface ServerConfig extends CommonConfig {
+  /** What we authenticate with. */
+  readonly credentials: CredentialSource
+  /** Whether and how clients are asked to authenticate. */
+  readonly clientAuthentication: 'none' | 'optional' | 'required'
+  /** How a client's credential is checked. */
+  readonly peer: PeerCheck
+  /** DER names of the authorities we name in CertificateRequest (RFC 8446 §4.2.4). */
+  readonly certificateAuthorities: readonly Uint8Array[]
+  /** Issues and opens tickets; undefined: no resumption. */
+  readonly tickets: TicketIssuer | undefined
+  /** Whether our order of cipher suites and protocols counts, or the client's. */
+  readonly prefersOwnOrder: boolean
+  /** Makes the cookie of a HelloRetryRequest out of ClientHello1; undefined for none. */
+  readonly retryCookie: ((clientHello1: Uint8Array) => Uint8Array) | undefined
+}
+
+/** What a credential is chosen by. */
+export interface CredentialQuery {
+  readonly serverName: string | undefined
+  /** SignatureScheme code points that the peer takes in CertificateVerify. */
+  readonly signatureSchemes: readonly number[]
+  /** SignatureScheme code points that the peer takes in certificates. */
+  readonly certificateSchemes: readonly number[]
+  /** The certificate type that was negotiated. */
+  readonly certificateType: number
+  /** DER names of the authorities that the peer named; empty if it named none. */
+  readonly authorities: readonly Uint8Array[]
+}
+
+/** Our credentials. The answer may take time; null: there is none that fits. */
+export type CredentialSource = (query: CredentialQuery) => Credential | null | Promise<Credential | null>
+
+/** How the peer's credential is checked. */
+export interface PeerCheck {
+  /** Certificate types (RFC 7250) that we take from the peer, in order of preference. */
+  readonly certificateTypes: readonly number[]
+  /** Whether a failed check is only reported, in `PeerIdentity.authorizationError`. */
+  readonly isAdvisory: boolean
+  /** @throws CertificateError, or rejects with one */
+  check(peer: Authentication): void | Promise<void>
+}
+
+/** A pre-shared key that was agreed on out of band. */
+export interface ExternalPsk {
+  readonly identity: Uint8Array
+  readonly key: Uint8Array
+  /** The hash function that it is for (RFC 8446 §4.2.11). */
+  readonly hash: HashName
+}

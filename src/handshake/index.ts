@@ -1,0 +1,51 @@
+export { AlertDescription, type AlertName, AlertReceived, alertFor, alertName, MisuseError, ProtocolError } from './alert.js'
+export type { Carrier, Direction, Epoch } from './carrier.js'
+export { CipherSuite, type Suite, suiteOf } from './cipher-suite.js'
+export { clientHandshake } from './client.js'
+export type {
+  ClientConfig,
+  CommonConfig,
+  CredentialQuery,
+  CredentialSource,
+  ExternalPsk,
+  PeerCheck,
+  ServerConfig,
+} from './config.js'
+export type {
+  Authentication,
+  AuthenticationEntry,
+  Credential,
+  CredentialEntry,
+  PeerIdentity,
+} from './credential.js'
+export { defaultGroups, defaultSignatureSchemes, defaultCertificateSchemes, defaultCipherSuites } from './defaults.js'
+export type { Established } from './established.js'
+export {
+  type ExtensionRow,
+  ExtensionTable,
+  type ExtensionValue,
+  Extensions,
+  extension,
+  extensionValue,
+  type Place,
+  type Slot,
+} from './extension-table.js'
+export { CertificateType, statusRequest } from './extensions.js'
+export { KeyLog } from './key-log.js'
+export { EarlySecret, Exporter, HandshakeSecret, MainSecret, TrafficSecret } from './key-schedule.js'
+export { Machine, receive, type Step, until, type Wait } from './machine.js'
+export {
+  HandshakeType,
+  KeyUpdate,
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  MessageAssembler,
+  messageName,
+} from './messages.js'
+export { makeTickets, readTicket } from './new-session-ticket.js'
+export { type PeerCheckOptions, peerCheck } from './peer-check.js'
+export type { EarlyView, Plug, PlugAnswer, PlugOffer, View } from './plug.js'
+export { serverHandshake } from './server.js'
+export { decodeSession, encodeSession, type Session } from './session.js'
+export { TICKET_KEY_LENGTH, TicketIssuer } from './ticket.js'

@@ -1,0 +1,90 @@
+import { ProtocolError } from './alert.js'
+import { type Message, messageName } from './messages.js'
+
+/** What a paused handshake waits for: one of some messages, or the outside world. */
+export type Wait = { readonly receive: readonly number[] } | { readonly promise: Promise<unknown> }
+
+/** A part of a handshake: it reads like the RFC and pauses only in `receive` and `until`. */
+export type Step<T> = Generator<Wait, T, unknown>
+
+/** Waits for the next message, which has to be of one of these types. */
+export function* receive(...types: readonly number[]): Step<Message> {
+  // The machine resumes a `receive` with a message of one of the types, and with nothing else.
+  return (yield { receive: types }) as Message
+}
+
+/** Waits for a value; one that is there already costs no pause. */
+export function* until<T>(value: T | Promise<T>): Step<T> {
+  if (!(value instanceof Promise)) return value
+  // The machine resumes with what the promise was fulfilled with.
+  return (yield { promise: value }) as T
+}
+
+/** Runs a handshake: gives it the messages it waits for, refuses the others, and says when it waits for the world. */
+export class Machine<T> {
+  readonly #steps: Step<T>
+  #wait: Wait | undefined
+  #settled: { readonly value: unknown } | { readonly error: unknown } | undefined
+  #pause: Promise<void> | undefined
+  #result: { readonly value: T } | undefined
+
+  constructor(steps: Step<T>) {
+    this.#steps = steps
+  }
+
+  /** What the handshake came to; undefined until it has ended. */
+  get result(): { readonly value: T } | undefined {
+    return this.#result
+  }
+
+  /** Settles when the world has answered; call `resume` then. Undefined unless the handshake waits for the world. */
+  get pause(): Promise<void> | undefined {
+    return this.#pause
+  }
+
+  /** Runs up to the first pause. */
+  start(): void {
+    this.#advance(() => this.#steps.next())
+  }
+
+  /** Gives the next message. Not while `pause` is set. @throws ProtocolError unexpected_message */
+  receive(message: Message): void {
+    const wait = this.#wait
+    const types = wait && 'receive' in wait ? wait.receive : []
+    if (!types.includes(message.type)) {
+      const expected = types.length === 0 ? 'none is expected' : `${types.map(messageName).join(' or ')} is expected`
+      throw new ProtocolError('unexpected_message', `${messageName(message.type)} came where ${expected}`)
+    }
+    this.#advance(() => this.#steps.next(message))
+  }
+
+  /** Goes on with what the world answered, after `pause` has settled. */
+  resume(): void {
+    const settled = this.#settled
+    if (!settled) return
+    this.#settled = undefined
+    this.#pause = undefined
+    if ('error' in settled) this.#advance(() => this.#steps.throw(settled.error))
+    else this.#advance(() => this.#steps.next(settled.value))
+  }
+
+  #advance(step: () => IteratorResult<Wait, T>): void {
+    this.#wait = undefined
+    const { done, value } = step()
+    if (done) {
+      this.#result = { value }
+      return
+    }
+    this.#wait = value
+    if ('promise' in value) {
+      this.#pause = value.promise.then(
+        answer => {
+          this.#settled = { value: answer }
+        },
+        error => {
+          this.#settled = { error }
+        },
+      )
+    }
+  }
+}

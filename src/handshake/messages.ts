@@ -1,0 +1,191 @@
+import {
+  type Codec,
+  decode,
+  fixed,
+  mapped,
+  opaque,
+  Reader,
+  rest,
+  struct,
+  type TypeOf,
+  uint8,
+  uint16,
+  uint32,
+  vector,
+  Writer,
+} from '../bytes/index.js'
+import { ProtocolError } from './alert.js'
+
+/** HandshakeType (RFC 8446 §4). */
+export const HandshakeType = {
+  client_hello: 1,
+  server_hello: 2,
+  new_session_ticket: 4,
+  end_of_early_data: 5,
+  encrypted_extensions: 8,
+  certificate: 11,
+  certificate_request: 13,
+  certificate_verify: 15,
+  finished: 20,
+  key_update: 24,
+  message_hash: 254,
+} as const
+
+/** A handshake message as it stands on the wire. */
+export interface Message {
+  readonly type: number
+  readonly body: Uint8Array
+  /** Header and body: what the transcript hashes. */
+  readonly raw: Uint8Array
+}
+
+/** How a message is called in sentences. */
+export function messageName(type: number): string {
+  for (const [name, value] of Object.entries(HandshakeType)) if (value === type) return name
+  return `handshake message ${type}`
+}
+
+/** A message with its header. */
+export function encodeMessage<T>(type: number, codec: Codec<T>, value: T): Uint8Array {
+  const writer = new Writer()
+  writer.uint8(type)
+  writer.vector(3, 0, 0xff_ffff, body => codec.write(body, value))
+  return writer.take()
+}
+
+/** Decodes the whole body of a message. @throws DecodeError with the name of the message */
+export function decodeMessage<T>(codec: Codec<T>, message: Message): T {
+  return decode(codec, message.body)
+}
+
+/** An extension whose data has not been looked at. */
+export const RawExtension = struct({ type: uint16, data: opaque(0, 0xffff) })
+export type RawExtension = TypeOf<typeof RawExtension>
+
+const RawExtensions = vector(RawExtension, 0, 0xffff)
+
+/** Extensions at the end of a hello: older versions of TLS may leave them out altogether. */
+const helloExtensions: Codec<RawExtension[]> = {
+  read: r => (r.isAtEnd ? [] : RawExtensions.read(r)),
+  write: RawExtensions.write,
+}
+
+/** RFC 8446 §4.1.2. */
+export const ClientHello = struct({
+  legacyVersion: uint16,
+  random: fixed(32),
+  legacySessionId: opaque(0, 32),
+  cipherSuites: vector(uint16, 2, 0xfffe),
+  legacyCompressionMethods: opaque(1, 255),
+  extensions: helloExtensions,
+})
+export type ClientHello = TypeOf<typeof ClientHello>
+
+/** RFC 8446 §4.1.3; HelloRetryRequest has the same form (§4.1.4). */
+export const ServerHello = struct({
+  legacyVersion: uint16,
+  random: fixed(32),
+  legacySessionIdEcho: opaque(0, 32),
+  cipherSuite: uint16,
+  legacyCompressionMethod: uint8,
+  extensions: helloExtensions,
+})
+export type ServerHello = TypeOf<typeof ServerHello>
+
+/** The random of a ServerHello that is a HelloRetryRequest: SHA-256 of "HelloRetryRequest" (RFC 8446 §4.1.3). */
+export const HELLO_RETRY_REQUEST_RANDOM = Uint8Array.from([
+  0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
+  0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+])
+
+/** RFC 8446 §4.3.1. */
+export const EncryptedExtensions = struct({ extensions: RawExtensions })
+
+/** RFC 8446 §4.3.2. */
+export const CertificateRequest = struct({
+  certificateRequestContext: opaque(0, 255),
+  extensions: vector(RawExtension, 2, 0xffff),
+})
+
+/** RFC 8446 §4.4.2. What `data` is depends on the certificate type. */
+export const CertificateEntry = struct({ data: opaque(1, 0xff_ffff), extensions: RawExtensions })
+export type CertificateEntry = TypeOf<typeof CertificateEntry>
+
+export const Certificate = struct({
+  certificateRequestContext: opaque(0, 255),
+  certificateList: vector(CertificateEntry, 0, 0xff_ffff),
+})
+export type Certificate = TypeOf<typeof Certificate>
+
+/** RFC 8446 §4.4.3. */
+export const CertificateVerify = struct({ algorithm: uint16, signature: opaque(0, 0xffff) })
+
+/** RFC 8446 §4.4.4: its length is that of the hash. */
+export const Finished = struct({ verifyData: rest })
+
+/** RFC 8446 §4.6.1. */
+export const NewSessionTicket = struct({
+  ticketLifetime: uint32,
+  ticketAgeAdd: uint32,
+  ticketNonce: opaque(0, 255),
+  ticket: opaque(1, 0xffff),
+  extensions: vector(RawExtension, 0, 0xfffe),
+})
+export type NewSessionTicket = TypeOf<typeof NewSessionTicket>
+
+/** RFC 8446 §4.6.3. */
+export const KeyUpdate = struct({
+  requestUpdate: mapped(
+    uint8,
+    value => {
+      if (value > 1) throw new ProtocolError('illegal_parameter', `key_update asks for ${value}, which is no request`)
+      return value === 1
+    },
+    isRequested => (isRequested ? 1 : 0),
+  ),
+})
+
+/** Cuts handshake messages out of the bytes of handshake records, whatever their fragmentation (RFC 8446 §5.1).
+ *  It never holds more than one message of the size that its type may have. */
+export class MessageAssembler {
+  readonly #limitOf: (type: number) => number
+  #buffer: Uint8Array = new Uint8Array(0)
+
+  /** @param limitOf the largest body, in bytes, of a message of that type */
+  constructor(limitOf: (type: number) => number) {
+    this.#limitOf = limitOf
+  }
+
+  /** Whether a message has begun that is not complete. */
+  get isPartial(): boolean {
+    return this.#buffer.length > 0
+  }
+
+  /** Adds the content of one record. Call `take` until it gives undefined before adding more. */
+  add(content: Uint8Array): void {
+    if (this.#buffer.length === 0) {
+      this.#buffer = Uint8Array.from(content)
+      return
+    }
+    const joined = new Uint8Array(this.#buffer.length + content.length)
+    joined.set(this.#buffer)
+    joined.set(content, this.#buffer.length)
+    this.#buffer = joined
+  }
+
+  /** The next complete message, in a buffer of its own. @throws ProtocolError if it claims to be too long */
+  take(): Message | undefined {
+    if (this.#buffer.length < 4) return undefined
+    const header = new Reader(this.#buffer)
+    const type = header.uint8()
+    const length = header.uint24()
+    if (length > this.#limitOf(type)) {
+      throw new ProtocolError('illegal_parameter', `${messageName(type)} of ${length} bytes is too long`)
+    }
+    if (header.remaining < length) return undefined
+    const raw = this.#buffer.subarray(0, 4 + length)
+    this.#buffer = this.#buffer.subarray(4 + length)
+    return { type, raw, body: raw.subarray(4) }
+  }
+}
+

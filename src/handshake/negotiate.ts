@@ -1,0 +1,83 @@
+import type { HashName, KeyShare } from '../crypto/index.js'
+import { ProtocolError } from './alert.js'
+import { type Suite, suiteOf } from './cipher-suite.js'
+
+/** Every choice that is a pure function of an offer and a configuration. */
+
+/** RFC 8446 §4.1.1: the cipher suite. @throws ProtocolError handshake_failure if there is none in common */
+export function chooseSuite(offered: readonly number[], own: readonly number[], prefersOwnOrder: boolean): Suite {
+  for (const id of prefersOwnOrder ? own : offered) {
+    const suite = (prefersOwnOrder ? offered : own).includes(id) ? suiteOf(id) : undefined
+    if (suite) return suite
+  }
+  throw new ProtocolError('handshake_failure', 'the client offers no cipher suite that we have')
+}
+
+/** RFC 8446 §4.2.7 and §4.2.8: the group, and the client's share if it sent one for it. A share that is there wins
+ *  over a preferred group without one: it saves a round trip.
+ *  @throws ProtocolError handshake_failure if there is none in common */
+export function chooseGroup(
+  offered: readonly number[],
+  shares: readonly { readonly group: number; readonly keyExchange: Uint8Array }[],
+  own: readonly number[],
+): { readonly group: number; readonly share: Uint8Array | undefined } {
+  for (const group of own) {
+    const share = shares.find(entry => entry.group === group)
+    if (share) return { group, share: share.keyExchange }
+  }
+  const group = own.find(candidate => offered.includes(candidate))
+  if (group === undefined) throw new ProtocolError('handshake_failure', 'the client offers no group that we have')
+  return { group, share: undefined }
+}
+
+/** RFC 7301 §3.2: the application protocol; undefined if the client asks for none or we have none.
+ *  @throws ProtocolError no_application_protocol if there is none in common */
+export function chooseAlpn(
+  offered: readonly string[] | undefined,
+  own: readonly string[],
+  prefersOwnOrder: boolean,
+): string | undefined {
+  if (!offered || own.length === 0) return undefined
+  const chosen = prefersOwnOrder ? own.find(name => offered.includes(name)) : offered.find(name => own.includes(name))
+  if (chosen === undefined) {
+    throw new ProtocolError('no_application_protocol', `the client offers ${quote(offered)}, we have ${quote(own)}`)
+  }
+  return chosen
+}
+
+/** RFC 7250 §4.2: the certificate type. @param offered undefined: X509 alone
+ *  @throws ProtocolError unsupported_certificate if there is none in common */
+export function chooseCertificateType(offered: readonly number[] | undefined, own: readonly number[]): number {
+  const types = offered ?? [0]
+  const chosen = own.find(type => types.includes(type))
+  if (chosen === undefined) {
+    throw new ProtocolError('unsupported_certificate', 'there is no certificate type in common')
+  }
+  return chosen
+}
+
+/** RFC 8446 §4.4.3: the scheme to sign with. @throws ProtocolError handshake_failure if there is none in common */
+export function chooseScheme(own: readonly number[], peer: readonly number[]): number {
+  const scheme = own.find(candidate => peer.includes(candidate))
+  if (scheme === undefined) {
+    throw new ProtocolError('handshake_failure', 'the peer takes no signature scheme that our key signs with')
+  }
+  return scheme
+}
+
+/** Which of our shares the server completed. @throws ProtocolError illegal_parameter for a group we sent none for */
+export function shareOf(group: number, shares: readonly KeyShare[]): KeyShare {
+  const share = shares.find(candidate => candidate.group === group)
+  if (!share) throw new ProtocolError('illegal_parameter', 'server_hello has a key share for a group without one of ours')
+  return share
+}
+
+/** Whether a PSK that was made for one hash fits the suite. */
+export function fitsHash(suite: Suite, hash: HashName): boolean {
+  return suite.hash === hash
+}
+
+function quote(names: readonly string[]): string {
+  // Protocol names are a peer's bytes: show what prints, bounded.
+  return names.slice(0, 8).map(name => JSON.stringify(name.replace(/[^\x21-\x7e]/g, '?').slice(0, 32))).join(', ')
+}

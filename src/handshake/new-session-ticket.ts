@@ -1,0 +1,63 @@
+import type { ClientConfig, ServerConfig } from './config.js'
+import type { Established } from './established.js'
+import { decodeMessage, encodeMessage, HandshakeType, type Message, NewSessionTicket } from './messages.js'
+import { NO_STATE, type Session } from './session.js'
+import { tableWith } from './table.js'
+
+/** NewSessionTicket messages to send after the handshake (RFC 8446 §4.6.1); none if the connection is not to be
+ *  resumed. */
+export function makeTickets(config: ServerConfig, established: Established): readonly Uint8Array[] {
+  const { tickets, plug, entropy } = config
+  const plugState = plug ? plug.saveSession() : NO_STATE
+  if (!tickets || plugState === null) return []
+  return Array.from({ length: tickets.count }, (_, i) => {
+    const ticketNonce = Uint8Array.of(i)
+    const ticketAgeAdd = new DataView(entropy.bytes(4).buffer).getUint32(0)
+    const ticket = tickets.seal({
+      cipherSuite: established.suite.id,
+      psk: established.resumption.psk(ticketNonce),
+      ticketAgeAdd,
+      issuedAt: BigInt(config.now()),
+      lifetimeSeconds: tickets.lifetimeSeconds,
+      serverName: established.serverName,
+      alpn: established.alpn,
+      certificateType: established.peerChain.certificateType,
+      peerChain: [...established.peerChain.chain],
+      plugState,
+    })
+    return encodeMessage(HandshakeType.new_session_ticket, NewSessionTicket, {
+      ticketLifetime: tickets.lifetimeSeconds,
+      ticketAgeAdd,
+      ticketNonce,
+      ticket,
+      extensions: [],
+    })
+  })
+}
+
+/** Reads a NewSessionTicket.
+ *  @returns the session to keep; null if it must not be resumed, or not be kept at all (a lifetime of 0) */
+export function readTicket(
+  config: ClientConfig,
+  established: Established,
+  message: Message,
+): Omit<Session, 'version'> | null {
+  const { ticketLifetime, ticketAgeAdd, ticketNonce, ticket, extensions } = decodeMessage(NewSessionTicket, message)
+  tableWith(config.plug).readOffer('new_session_ticket', extensions)
+  const plugState = config.plug ? config.plug.saveSession() : NO_STATE
+  if (ticketLifetime === 0 || plugState === null) return null
+  return {
+    cipherSuite: established.suite.id,
+    psk: established.resumption.psk(ticketNonce),
+    ticket: Uint8Array.from(ticket),
+    ticketAgeAdd,
+    receivedAt: BigInt(config.now()),
+    // RFC 8446 §4.6.1: never longer than seven days, whatever the server says.
+    lifetimeSeconds: Math.min(ticketLifetime, 604_800),
+    serverName: established.serverName,
+    alpn: established.alpn,
+    certificateType: established.peerChain.certificateType,
+    peerChain: [...established.peerChain.chain],
+    plugState,
+  }
+}

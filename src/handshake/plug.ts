@@ -1,0 +1,73 @@
+import type { PublicKey } from '../crypto/index.js'
+import type { Suite } from './cipher-suite.js'
+import type { Authentication, Credential } from './credential.js'
+import type { ExtensionRow, ExtensionValue, Extensions } from './extension-table.js'
+import type { Step } from './machine.js'
+
+/** What a plug may know of a handshake, from ServerHello on. Read-only. */
+export interface View {
+  readonly side: 'client' | 'server'
+  /** 0x0304 for TLS 1.3. */
+  readonly version: number
+  readonly suite: Suite
+  /** NamedGroup of the key exchange. */
+  readonly group: number
+  /** The host name that the client asked for. */
+  readonly serverName: string | undefined
+  /** The extensions of the ClientHello that counted. */
+  readonly clientHello: Extensions
+  /** Certificate types (RFC 7250) that stand, so far as extensions have said; X509 otherwise. */
+  readonly serverCertificateType: number | undefined
+  readonly clientCertificateType: number | undefined
+  /** Fires when the connection is over, whatever the reason. */
+  readonly signal: AbortSignal
+  /** The Handshake Exporter: bound to ClientHello...ServerHello and the key exchange.
+   *  @returns `length` bytes */
+  handshakeExporter(label: string, context: Uint8Array, length: number): Uint8Array
+}
+
+/** What a plug knows before ServerHello. */
+export interface EarlyView {
+  readonly serverName: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** Something that takes part in one handshake without the handshake knowing what it is. Its numbers (extensions,
+ *  alerts, certificate types) are its own; its steps may wait for the outside world. */
+export interface Plug {
+  /** Rows added to the table of RFC 8446 §4.2. */
+  readonly extensions: readonly ExtensionRow[]
+  /** Client: what stands in the ClientHello, the same in both if there is a second one, and the certificate types
+   *  (RFC 7250) that it adds to the lists of this client. */
+  offer(hs: EarlyView): Step<PlugOffer>
+  /** Server: what stands in EncryptedExtensions. */
+  answer(hs: View, isResumed: boolean): Step<PlugAnswer>
+  /** Client: checks the server's answer. @throws ProtocolError */
+  accept(hs: View, answer: Extensions, isResumed: boolean): { readonly needsCertificateRequest: boolean }
+  /** The certificate type of that side's Certificate where no extension of RFC 7250 says it; undefined: X509. */
+  certificateType(hs: View, side: 'client' | 'server'): number | undefined
+  /** Before we authenticate: may replace or extend the credential; null for the empty Certificate of a client. */
+  prove(hs: View, own: Credential | null): Step<Credential | null>
+  /** Before the peer's CertificateVerify is checked: may supply the key, may refuse.
+   *  @param peer null if the peer sent no certificate */
+  examine(hs: View, peer: Authentication | null): Step<PublicKey | null>
+  /** What a later connection that resumes this one has to know; null if it must not be resumed. */
+  saveSession(): Uint8Array | null
+  /** Whether a session may be resumed now, given what `saveSession` said then; asked before it is offered (client) or
+   *  accepted (server). */
+  restoreSession(state: Uint8Array): boolean
+}
+
+export interface PlugOffer {
+  readonly extensions: readonly ExtensionValue[]
+  readonly serverCertificateTypes: readonly number[]
+  readonly clientCertificateTypes: readonly number[]
+}
+
+export interface PlugAnswer {
+  readonly extensions: readonly ExtensionValue[]
+  readonly needsCertificateRequest: boolean
+  /** The certificate types that it chose; undefined where it leaves the choice to the server. */
+  readonly serverCertificateType: number | undefined
+  readonly clientCertificateType: number | undefined
+}

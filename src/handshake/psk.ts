@@ -1,0 +1,91 @@
+import { hashLength, type HashName } from '../crypto/index.js'
+import { ProtocolError } from './alert.js'
+import { suiteOf } from './cipher-suite.js'
+import type { ClientConfig } from './config.js'
+import type { OfferedPsks } from './extensions.js'
+import type { TypeOf } from '../bytes/index.js'
+import { EarlySecret, type TrafficSecret } from './key-schedule.js'
+import type { Session } from './session.js'
+import type { Transcript } from './transcript.js'
+
+/** A PSK that the client may offer (RFC 8446 §4.2.11). */
+export interface PskOffer {
+  readonly identity: Uint8Array
+  readonly key: Uint8Array
+  readonly hash: HashName
+  /** The session that it resumes; undefined for an external PSK. */
+  readonly session: Session | undefined
+  obfuscatedAge(now: number): number
+}
+
+/** The PSKs to offer: the session first, if it may still be resumed, then the external ones. */
+export function pskOffers(config: ClientConfig): readonly PskOffer[] {
+  const offers: PskOffer[] = []
+  const { session } = config
+  if (session && mayResume(session, config)) {
+    offers.push({
+      identity: session.ticket,
+      key: session.psk,
+      hash: suiteOf(session.cipherSuite)?.hash ?? 'sha256',
+      session,
+      // RFC 8446 §4.2.11.1: age in ms plus ticket_age_add, modulo 2^32.
+      obfuscatedAge: now => (Math.max(0, now - Number(session.receivedAt)) + session.ticketAgeAdd) % 2 ** 32 >>> 0,
+    })
+  }
+  for (const { identity, key, hash } of config.preSharedKeys) {
+    offers.push({ identity, key, hash, session: undefined, obfuscatedAge: () => 0 })
+  }
+  return offers
+}
+
+function mayResume(session: Session, config: ClientConfig): boolean {
+  const age = config.now() - Number(session.receivedAt)
+  return (
+    suiteOf(session.cipherSuite) !== undefined &&
+    config.cipherSuites.includes(session.cipherSuite) &&
+    session.serverName === config.serverName &&
+    age >= 0 &&
+    age <= session.lifetimeSeconds * 1000 &&
+    (config.plug === undefined
+      ? session.plugState.length === 0
+      : session.plugState.length > 0 && config.plug.restoreSession(session.plugState))
+  )
+}
+
+/** The key of a PSK's binder. */
+export function binderKey(offer: { readonly hash: HashName; readonly key: Uint8Array; readonly isExternal: boolean }) {
+  return new EarlySecret(offer.hash, offer.key).binderKey(offer.isExternal ? 'external' : 'resumption')
+}
+
+/** pre_shared_key with binders of the right length that are still zero: the ClientHello is hashed up to them. */
+export function unboundPsks(offers: readonly PskOffer[], now: number): TypeOf<typeof OfferedPsks> {
+  return {
+    identities: offers.map(offer => ({ identity: offer.identity, obfuscatedTicketAge: offer.obfuscatedAge(now) })),
+    binders: offers.map(offer => new Uint8Array(hashLength[offer.hash])),
+  }
+}
+
+/** The length of the binders at the end of a ClientHello, with their length fields. */
+export function bindersLength(hashes: readonly HashName[]): number {
+  return hashes.reduce((sum, name) => sum + 1 + hashLength[name], 2)
+}
+
+/** Writes the binders into the end of a ClientHello that has room for them (RFC 8446 §4.2.11.2). */
+export function bind(hello: Uint8Array, offers: readonly PskOffer[], transcript: Transcript): void {
+  let at = hello.length - bindersLength(offers.map(({ hash }) => hash))
+  const truncated = hello.subarray(0, at)
+  at += 2
+  for (const { hash, key, session } of offers) {
+    const binder = binderKey({ hash, key, isExternal: session === undefined }).verifyData(
+      transcript.digestWith(hash, truncated),
+    )
+    hello.set(binder, at + 1)
+    at += 1 + binder.length
+  }
+}
+
+/** Checks the binder of the PSK that the server wants to use. @throws ProtocolError decrypt_error */
+export function checkBinder(key: TrafficSecret, transcriptHash: Uint8Array, binder: Uint8Array): void {
+  if (!key.isVerifyData(transcriptHash, binder)) throw new ProtocolError('decrypt_error', 'the PSK binder is wrong')
+}
+

@@ -1,0 +1,512 @@
+import { EMPTY, equalBytes, type TypeOf } from '../bytes/index.js'
+import type { NamedGroup } from '../crypto/index.js'
+import { ProtocolError } from './alert.js'
+import { checkAuthentication, makeCertificate, readCertificate } from './authentication.js'
+import type { Carrier } from './carrier.js'
+import { checkCertificateVerify, makeCertificateVerify } from './certificate-verify.js'
+import { type Suite, suiteOf } from './cipher-suite.js'
+import type { ServerConfig } from './config.js'
+import type { PeerIdentity } from './credential.js'
+import type { Established } from './established.js'
+import { type ExtensionTable, type Extensions, type ExtensionValue, extensionValue } from './extension-table.js'
+import * as ext from './extensions.js'
+import type { KeyLog } from './key-log.js'
+import { EarlySecret, type TrafficSecret } from './key-schedule.js'
+import { receive, type Step, until } from './machine.js'
+import {
+  CertificateRequest,
+  ClientHello,
+  decodeMessage,
+  EncryptedExtensions,
+  encodeMessage,
+  Finished,
+  HandshakeType,
+  HELLO_RETRY_REQUEST_RANDOM,
+  type Message,
+  ServerHello,
+} from './messages.js'
+import { chooseAlpn, chooseCertificateType, chooseGroup, chooseSuite } from './negotiate.js'
+import type { PlugAnswer, View } from './plug.js'
+import { binderKey, checkBinder } from './psk.js'
+import type { TicketState } from './session.js'
+import { tableWith } from './table.js'
+import { Transcript } from './transcript.js'
+import { TLS12, TLS13 } from './version.js'
+
+/*
+ * RFC 8446 §2, Figure 1, from the server's side:
+ *
+ *   Client                                           Server
+ *
+ *   ClientHello              -------->
+ *                            <--------   [HelloRetryRequest]
+ *   [ClientHello]            -------->
+ *                                               ServerHello
+ *                                     {EncryptedExtensions}
+ *                                     {CertificateRequest*}
+ *                                            {Certificate*}
+ *                                      {CertificateVerify*}
+ *                            <--------           {Finished}
+ *   {Certificate*}
+ *   {CertificateVerify*}
+ *   {Finished}               -------->
+ */
+export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog: KeyLog): Step<Established> {
+  const hs = new ServerState(config, carrier, keyLog)
+  const first = readClientHello(hs, yield* receive(HandshakeType.client_hello))
+  keyLog.begin(first.hello.random)
+  const suite = chooseSuite(first.hello.cipherSuites, config.cipherSuites, config.prefersOwnOrder)
+  const wanted = groupOf(hs, first)
+  const isRetried = wanted.share === undefined || config.retryCookie !== undefined
+  const offer = isRetried ? yield* retry(hs, first, suite, wanted) : first
+  const { group, share } = isRetried ? groupOf(hs, offer) : wanted
+  if (share === undefined) throw new ProtocolError('illegal_parameter', 'the key share asked for is missing')
+
+  const psk = choosePsk(hs, offer, suite)
+  const alpn = chooseAlpn(offer.extensions.get(ext.alpn.client_hello), config.alpn, config.prefersOwnOrder)
+  hs.transcript.begin(suite.hash)
+  hs.transcript.add(offer.message.raw)
+  const answered = config.entropy.answerKeyShare(group as NamedGroup, share)
+  sendServerHello(hs, offer, suite, { group, keyExchange: answered.keyExchange }, psk?.index)
+  if (!isRetried && offer.hello.legacySessionId.length > 0) carrier.compatibility()
+
+  const handshakeSecret = new EarlySecret(suite.hash, psk?.key ?? null).handshakeSecret(answered.secret)
+  const helloHash = hs.transcript.digest()
+  const serverTraffic = handshakeSecret.traffic('server', helloHash)
+  const clientTraffic = handshakeSecret.traffic('client', helloHash)
+  const handshakeExporter = handshakeSecret.handshakeExporter(helloHash)
+  keyLog.add('SERVER_HANDSHAKE_TRAFFIC_SECRET', serverTraffic)
+  keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
+  carrier.protect('write', 'handshake', serverTraffic, suite)
+  carrier.protect('read', 'handshake', clientTraffic, suite)
+
+  const isResumed = psk?.ticket !== undefined
+  const view: View = {
+    side: 'server',
+    version: TLS13,
+    suite,
+    group,
+    serverName: offer.extensions.get(ext.serverName.client_hello),
+    clientHello: offer.extensions,
+    serverCertificateType: undefined,
+    clientCertificateType: undefined,
+    get signal() {
+      return config.signal()
+    },
+    handshakeExporter: (label, context, length) => handshakeExporter.derive(label, context, length),
+  }
+  const plugged = config.plug ? yield* config.plug.answer(view, psk !== undefined) : NO_ANSWER
+  const types = certificateTypes(config, offer, plugged, psk !== undefined)
+  sendEncryptedExtensions(hs, offer, plugged, types, alpn, psk !== undefined)
+  const asksClient = types.asksClient
+  if (!psk) {
+    if (asksClient) sendCertificateRequest(hs)
+    yield* sendAuthentication(hs, offer, view, types.server)
+  }
+  sendFinished(hs, serverTraffic)
+
+  const mainSecret = handshakeSecret.mainSecret()
+  const finishedHash = hs.transcript.digest()
+  const writeSecret = mainSecret.traffic('server', finishedHash)
+  const readSecret = mainSecret.traffic('client', finishedHash)
+  const exporter = mainSecret.exporter(finishedHash)
+  keyLog.add('SERVER_TRAFFIC_SECRET_0', writeSecret)
+  keyLog.add('CLIENT_TRAFFIC_SECRET_0', readSecret)
+  keyLog.add('EXPORTER_SECRET', exporter)
+  carrier.endFlight()
+  carrier.protect('write', 'application', writeSecret, suite)
+
+  const peer = !psk && asksClient ? yield* readClientAuthentication(hs, view, types.client) : undefined
+  readFinished(hs, clientTraffic, yield* receive(HandshakeType.finished))
+  carrier.protect('read', 'application', readSecret, suite)
+
+  return {
+    suite,
+    group,
+    serverName: view.serverName,
+    alpn,
+    isResumed,
+    pskIdentity: psk && !psk.ticket ? psk.identity : undefined,
+    isRetried,
+    peer,
+    peerChain: peer ?? {
+      certificateType: psk?.ticket?.certificateType ?? ext.CertificateType.X509,
+      chain: psk?.ticket?.peerChain ?? [],
+    },
+    exporter,
+    handshakeExporter,
+    resumption: mainSecret.resumption(hs.transcript.digest()),
+    readSecret,
+    writeSecret,
+    peerRecordSizeLimit: offer.extensions.get(ext.recordSizeLimit.client_hello),
+  }
+}
+
+/** What stays the same through a server's handshake. */
+class ServerState {
+  readonly config: ServerConfig
+  readonly carrier: Carrier
+  readonly keyLog: KeyLog
+  readonly table: ExtensionTable
+  readonly transcript = new Transcript()
+
+  constructor(config: ServerConfig, carrier: Carrier, keyLog: KeyLog) {
+    this.config = config
+    this.carrier = carrier
+    this.keyLog = keyLog
+    this.table = tableWith(config.plug)
+  }
+
+  send(message: Uint8Array): void {
+    this.transcript.add(message)
+    this.carrier.send(message)
+  }
+}
+
+/** A ClientHello as it was received. */
+interface Offer {
+  readonly message: Message
+  readonly hello: ClientHello
+  readonly extensions: Extensions
+}
+
+function readClientHello(hs: ServerState, message: Message): Offer {
+  const hello = decodeMessage(ClientHello, message)
+  const versions = hello.extensions.find(({ type }) => type === ext.supportedVersions.row.type)
+  if (!versions) throw new ProtocolError('protocol_version', 'the client does not speak TLS 1.3')
+  const extensions = hs.table.readOffer('client_hello', hello.extensions)
+  if (!extensions.need(ext.supportedVersions.client_hello).includes(TLS13)) {
+    throw new ProtocolError('protocol_version', 'the client does not speak TLS 1.3')
+  }
+  if (hello.legacyCompressionMethods.length !== 1 || hello.legacyCompressionMethods[0] !== 0) {
+    throw new ProtocolError('illegal_parameter', 'client_hello offers compression')
+  }
+  if (extensions.has(ext.preSharedKey.client_hello)) checkPskExtensions(extensions)
+  const limit = extensions.get(ext.recordSizeLimit.client_hello)
+  if (limit !== undefined && limit < 64) {
+    throw new ProtocolError('illegal_parameter', 'a record_size_limit below 64 is not allowed')
+  }
+  return { message, hello, extensions }
+}
+
+/** RFC 8446 §4.2.11. */
+function checkPskExtensions(extensions: Extensions): void {
+  extensions.need(ext.pskKeyExchangeModes.client_hello)
+  if (extensions.types.at(-1) !== ext.preSharedKey.row.type) {
+    throw new ProtocolError('illegal_parameter', 'pre_shared_key is not the last extension')
+  }
+  const { identities, binders } = extensions.need(ext.preSharedKey.client_hello)
+  if (identities.length !== binders.length) {
+    throw new ProtocolError('illegal_parameter', 'there are not as many PSK binders as identities')
+  }
+}
+
+function groupOf({ config }: ServerState, { extensions }: Offer) {
+  // RFC 8446 §9.2: neither without the other.
+  const groups = extensions.need(ext.supportedGroups.client_hello)
+  const shares = extensions.need(ext.keyShare.client_hello)
+  const seen = new Set<number>()
+  for (const { group } of shares) {
+    if (seen.has(group)) throw new ProtocolError('illegal_parameter', 'client_hello has two key shares for a group')
+    if (!groups.includes(group)) {
+      throw new ProtocolError('illegal_parameter', 'client_hello has a key share for a group it does not support')
+    }
+    seen.add(group)
+  }
+  return chooseGroup(groups, shares, config.groups)
+}
+
+/** HelloRetryRequest, and the second ClientHello (RFC 8446 §4.1.4). */
+function* retry(
+  hs: ServerState,
+  first: Offer,
+  suite: Suite,
+  wanted: { readonly group: number; readonly share: Uint8Array | undefined },
+): Step<Offer> {
+  hs.transcript.add(first.message.raw)
+  hs.transcript.restart(suite.hash)
+  const cookie = hs.config.retryCookie?.(first.message.raw)
+  const extensions = [extensionValue(ext.supportedVersions.hello_retry_request, TLS13)]
+  if (wanted.share === undefined) extensions.push(extensionValue(ext.keyShare.hello_retry_request, wanted.group))
+  if (cookie) extensions.push(extensionValue(ext.cookie.hello_retry_request, cookie))
+  hs.send(
+    encodeMessage(HandshakeType.server_hello, ServerHello, {
+      legacyVersion: TLS12,
+      random: HELLO_RETRY_REQUEST_RANDOM,
+      legacySessionIdEcho: first.hello.legacySessionId,
+      cipherSuite: suite.id,
+      legacyCompressionMethod: 0,
+      extensions,
+    }),
+  )
+  if (first.hello.legacySessionId.length > 0) hs.carrier.compatibility()
+  hs.carrier.endFlight()
+
+  const second = readClientHello(hs, yield* receive(HandshakeType.client_hello))
+  checkSecondHello(first, second)
+  if (wanted.share === undefined) {
+    const shares = second.extensions.need(ext.keyShare.client_hello)
+    if (shares.length !== 1 || shares[0]?.group !== wanted.group) {
+      throw new ProtocolError('illegal_parameter', 'the second client_hello has not the one key share asked for')
+    }
+  }
+  const echo = second.extensions.get(ext.cookie.client_hello)
+  if (cookie && !echo) throw new ProtocolError('missing_extension', 'cookie is missing')
+  if (cookie && echo && !equalBytes(cookie, echo)) {
+    throw new ProtocolError('illegal_parameter', 'the cookie is not the one that was sent')
+  }
+  return second
+}
+
+/** RFC 8446 §4.1.2: what a second ClientHello may change, and nothing else. */
+function checkSecondHello(first: Offer, second: Offer): void {
+  const before = comparable(first)
+  const after = comparable(second)
+  const isSame =
+    equalBytes(first.hello.random, second.hello.random) &&
+    equalBytes(first.hello.legacySessionId, second.hello.legacySessionId) &&
+    first.hello.cipherSuites.join() === second.hello.cipherSuites.join() &&
+    before.size === after.size &&
+    [...before].every(([type, data]) => equalBytes(data, after.get(type) ?? EMPTY) && after.has(type))
+  if (!isSame) {
+    throw new ProtocolError('illegal_parameter', 'the second client_hello changes what the first one said')
+  }
+  if (first.extensions.has(ext.preSharedKey.client_hello) && !second.extensions.has(ext.preSharedKey.client_hello)) {
+    // PSKs may be dropped for their hash, but not all of them out of a hello that has no other authentication.
+    second.extensions.need(ext.signatureAlgorithms.client_hello)
+  }
+}
+
+const MAY_CHANGE: ReadonlySet<number> = new Set([
+  ext.keyShare.row.type,
+  ext.earlyData.row.type,
+  ext.cookie.row.type,
+  ext.preSharedKey.row.type,
+  21, // padding (RFC 7685)
+])
+
+function comparable({ hello }: Offer): ReadonlyMap<number, Uint8Array> {
+  return new Map(hello.extensions.filter(({ type }) => !MAY_CHANGE.has(type)).map(({ type, data }) => [type, data]))
+}
+
+/** A PSK that the server accepts. */
+interface AcceptedPsk {
+  readonly index: number
+  readonly identity: Uint8Array
+  readonly key: Uint8Array
+  /** The ticket that it came in; undefined for an external PSK. */
+  readonly ticket: TicketState | undefined
+}
+
+function choosePsk(hs: ServerState, offer: Offer, suite: Suite): AcceptedPsk | undefined {
+  const offered = offer.extensions.get(ext.preSharedKey.client_hello)
+  const modes = offer.extensions.get(ext.pskKeyExchangeModes.client_hello)
+  if (!offered || !modes?.includes(ext.PskKeyExchangeMode.psk_dhe_ke)) return undefined
+  const index = offered.identities.findIndex(({ identity }) => lookUpPsk(hs, offer, suite, identity) !== undefined)
+  const identity = offered.identities[index]?.identity
+  const binder = offered.binders[index]
+  const psk = identity && lookUpPsk(hs, offer, suite, identity)
+  if (!identity || !binder || !psk) return undefined
+  const { raw } = offer.message
+  const truncated = raw.subarray(0, raw.length - bindersLengthOf(offered))
+  const key = binderKey({ hash: suite.hash, key: psk.key, isExternal: psk.ticket === undefined })
+  checkBinder(key, hs.transcript.digestWith(suite.hash, truncated), binder)
+  return { index, identity, ...psk }
+}
+
+function lookUpPsk(
+  { config }: ServerState,
+  offer: Offer,
+  suite: Suite,
+  identity: Uint8Array,
+): { readonly key: Uint8Array; readonly ticket: TicketState | undefined } | undefined {
+  const external = config.preSharedKeys.find(psk => equalBytes(psk.identity, identity))
+  if (external) return external.hash === suite.hash ? { key: external.key, ticket: undefined } : undefined
+  const ticket = config.tickets?.open(identity)
+  return ticket && mayResume(config, offer, suite, ticket) ? { key: ticket.psk, ticket } : undefined
+}
+
+/** Whether a ticket may be resumed here and now: what was checked when it was issued must still hold. */
+function mayResume(config: ServerConfig, offer: Offer, suite: Suite, ticket: TicketState): boolean {
+  const age = config.now() - Number(ticket.issuedAt)
+  return (
+    suiteOf(ticket.cipherSuite)?.hash === suite.hash &&
+    age >= 0 &&
+    age <= ticket.lifetimeSeconds * 1000 &&
+    ticket.serverName === offer.extensions.get(ext.serverName.client_hello) &&
+    (config.clientAuthentication !== 'required' || ticket.peerChain.length > 0) &&
+    (config.clientAuthentication !== 'none' || ticket.peerChain.length === 0) &&
+    (config.plug
+      ? ticket.plugState.length > 0 && config.plug.restoreSession(ticket.plugState)
+      : ticket.plugState.length === 0)
+  )
+}
+
+function bindersLengthOf({ binders }: TypeOf<typeof ext.OfferedPsks>): number {
+  return binders.reduce((sum, binder) => sum + 1 + binder.length, 2)
+}
+
+function sendServerHello(
+  hs: ServerState,
+  offer: Offer,
+  suite: Suite,
+  share: { readonly group: number; readonly keyExchange: Uint8Array },
+  pskIndex: number | undefined,
+): void {
+  const extensions = [
+    extensionValue(ext.supportedVersions.server_hello, TLS13),
+    extensionValue(ext.keyShare.server_hello, share),
+  ]
+  if (pskIndex !== undefined) extensions.push(extensionValue(ext.preSharedKey.server_hello, pskIndex))
+  hs.send(
+    encodeMessage(HandshakeType.server_hello, ServerHello, {
+      legacyVersion: TLS12,
+      random: hs.config.entropy.bytes(32),
+      legacySessionIdEcho: offer.hello.legacySessionId,
+      cipherSuite: suite.id,
+      legacyCompressionMethod: 0,
+      extensions,
+    }),
+  )
+}
+
+const NO_ANSWER: PlugAnswer = {
+  extensions: [],
+  needsCertificateRequest: false,
+  serverCertificateType: undefined,
+  clientCertificateType: undefined,
+}
+
+/** Which certificate type stands in which direction (RFC 7250 §4.2), and whether the client is asked for one. */
+function certificateTypes(config: ServerConfig, { extensions }: Offer, plugged: PlugAnswer, hasPsk: boolean) {
+  const asksClient = !hasPsk && (config.clientAuthentication !== 'none' || plugged.needsCertificateRequest)
+  const serverOffer = extensions.get(ext.serverCertificateType.client_hello)
+  const clientOffer = extensions.get(ext.clientCertificateType.client_hello)
+  const server = hasPsk
+    ? ext.CertificateType.X509
+    : (plugged.serverCertificateType ?? chooseCertificateType(serverOffer, config.certificateTypes))
+  const client = asksClient
+    ? (plugged.clientCertificateType ?? chooseCertificateType(clientOffer, config.peer.certificateTypes))
+    : ext.CertificateType.X509
+  return {
+    asksClient,
+    server,
+    client,
+    namesServer: !hasPsk && (serverOffer?.includes(server) ?? false),
+    namesClient: asksClient && (clientOffer?.includes(client) ?? false),
+  }
+}
+
+function sendEncryptedExtensions(
+  hs: ServerState,
+  { extensions: offered }: Offer,
+  plugged: PlugAnswer,
+  types: ReturnType<typeof certificateTypes>,
+  alpn: string | undefined,
+  hasPsk: boolean,
+): void {
+  const extensions: ExtensionValue[] = []
+  if (!hasPsk && offered.has(ext.serverName.client_hello)) {
+    extensions.push(extensionValue(ext.serverName.encrypted_extensions, true))
+  }
+  if (alpn !== undefined) extensions.push(extensionValue(ext.alpn.encrypted_extensions, alpn))
+  if (types.namesClient) extensions.push(extensionValue(ext.clientCertificateType.encrypted_extensions, types.client))
+  if (types.namesServer) extensions.push(extensionValue(ext.serverCertificateType.encrypted_extensions, types.server))
+  if (hs.config.recordSizeLimit !== undefined && offered.has(ext.recordSizeLimit.client_hello)) {
+    extensions.push(extensionValue(ext.recordSizeLimit.encrypted_extensions, hs.config.recordSizeLimit))
+  }
+  extensions.push(...plugged.extensions)
+  hs.send(encodeMessage(HandshakeType.encrypted_extensions, EncryptedExtensions, { extensions }))
+}
+
+function sendCertificateRequest(hs: ServerState): void {
+  const { signatureSchemes, certificateSchemes, certificateAuthorities } = hs.config
+  const extensions = [
+    extensionValue(ext.signatureAlgorithms.certificate_request, [...signatureSchemes]),
+    extensionValue(ext.signatureAlgorithmsCert.certificate_request, [...certificateSchemes]),
+  ]
+  if (certificateAuthorities.length > 0) {
+    extensions.push(extensionValue(ext.certificateAuthorities.certificate_request, [...certificateAuthorities]))
+  }
+  hs.send(
+    encodeMessage(HandshakeType.certificate_request, CertificateRequest, {
+      certificateRequestContext: EMPTY,
+      extensions,
+    }),
+  )
+}
+
+/** Certificate and CertificateVerify of ours. */
+function* sendAuthentication(hs: ServerState, offer: Offer, view: View, certificateType: number): Step<void> {
+  const { config } = hs
+  const schemes = offer.extensions.need(ext.signatureAlgorithms.client_hello)
+  const own = yield* until(
+    config.credentials({
+      serverName: view.serverName,
+      signatureSchemes: schemes,
+      certificateSchemes: offer.extensions.get(ext.signatureAlgorithmsCert.client_hello) ?? schemes,
+      certificateType,
+      authorities: offer.extensions.get(ext.certificateAuthorities.client_hello) ?? [],
+    }),
+  )
+  const credential = config.plug ? yield* config.plug.prove(view, own) : own
+  if (!credential) throw new ProtocolError('handshake_failure', 'the server has no credential that the client takes')
+  const asksForOcsp = offer.extensions.has(ext.statusRequest.client_hello)
+  hs.send(makeCertificate(asksForOcsp ? credential : withoutOcsp(credential), EMPTY))
+  hs.send(yield* makeCertificateVerify('server', credential.key, schemes, hs.transcript.digest(), config.signal))
+}
+
+/** RFC 8446 §4.4.2.1: a staple goes only to who asked for it. */
+function withoutOcsp<C extends { entries: readonly { data: Uint8Array; extensions: readonly ExtensionValue[] }[] }>(
+  credential: C,
+): C {
+  const { type } = ext.statusRequest.row
+  if (!credential.entries.some(({ extensions }) => extensions.some(value => value.type === type))) return credential
+  return {
+    ...credential,
+    entries: credential.entries.map(entry => ({
+      ...entry,
+      extensions: entry.extensions.filter(value => value.type !== type),
+    })),
+  }
+}
+
+function sendFinished(hs: ServerState, serverTraffic: TrafficSecret): void {
+  const verifyData = serverTraffic.verifyData(hs.transcript.digest())
+  hs.send(encodeMessage(HandshakeType.finished, Finished, { verifyData }))
+}
+
+/** Certificate and CertificateVerify of the client, or its empty Certificate. */
+function* readClientAuthentication(
+  hs: ServerState,
+  view: View,
+  certificateType: number,
+): Step<PeerIdentity | undefined> {
+  const { config } = hs
+  const message = yield* receive(HandshakeType.certificate)
+  const authentication = readCertificate(hs.table, message, certificateType, REQUESTED_OF_CLIENT)
+  hs.transcript.add(message.raw)
+  if (!authentication) {
+    if (config.plug) yield* config.plug.examine(view, null)
+    if (config.clientAuthentication === 'required') {
+      throw new ProtocolError('certificate_required', 'the client sends no certificate')
+    }
+    return undefined
+  }
+  const peer = yield* checkAuthentication(() => view, config.peer, config.plug, authentication)
+  const verify = yield* receive(HandshakeType.certificate_verify)
+  checkCertificateVerify(verify, 'client', peer.publicKey, config.signatureSchemes, hs.transcript.digest())
+  hs.transcript.add(verify.raw)
+  return peer
+}
+
+/** Our CertificateRequest asks for no extension in a client's CertificateEntry. */
+const REQUESTED_OF_CLIENT: ReadonlySet<number> = new Set()
+
+function readFinished(hs: ServerState, clientTraffic: TrafficSecret, message: Message): void {
+  const { verifyData } = decodeMessage(Finished, message)
+  if (!clientTraffic.isVerifyData(hs.transcript.digest(), verifyData)) {
+    throw new ProtocolError('decrypt_error', 'the verify_data of the client is wrong')
+  }
+  hs.transcript.add(message.raw)
+}

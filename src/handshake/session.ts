@@ -1,0 +1,85 @@
+import { type Codec, decode, EMPTY, encode, opaque, struct, type TypeOf, uint8, uint16, uint32, uint64, vector } from '../bytes/index.js'
+
+/** A codec for text that may be missing: an absent one is empty. */
+const optionalText: Codec<string | undefined> = {
+  read(r) {
+    const text = decoder.decode(text255.read(r))
+    return text === '' ? undefined : text
+  },
+  write: (w, value) => text255.write(w, new TextEncoder().encode(value ?? '')),
+}
+const text255 = opaque(0, 0xffff)
+const decoder = new TextDecoder()
+
+/** The credential of a peer, as kept in sessions. */
+const Chain = vector(opaque(1, 0xff_ffff), 0, 0xff_ffff)
+
+/** What a client keeps to resume a session (RFC 8446 §4.6.1). Secret: who has it can resume the session. */
+const SessionState = struct({
+  version: uint16,
+  cipherSuite: uint16,
+  psk: opaque(32, 64),
+  ticket: opaque(1, 0xffff),
+  ticketAgeAdd: uint32,
+  /** ms since 1970 */
+  receivedAt: uint64,
+  lifetimeSeconds: uint32,
+  serverName: optionalText,
+  alpn: optionalText,
+  certificateType: uint8,
+  peerChain: Chain,
+  plugState: opaque(0, 0xffff),
+})
+export type Session = TypeOf<typeof SessionState>
+
+const VERSION = 0x0101
+
+/** A session as bytes, for a store outside the process. Keep them as secret as a private key. */
+export function encodeSession(session: Omit<Session, 'version'>): Uint8Array {
+  return encode(SessionState, { ...session, version: VERSION })
+}
+
+/** @returns null if the bytes are no session of this version */
+export function decodeSession(bytes: Uint8Array): Session | null {
+  try {
+    const session = decode(SessionState, Uint8Array.from(bytes))
+    return session.version === VERSION ? session : null
+  } catch {
+    return null
+  }
+}
+
+/** What a server puts into a ticket: everything it needs to resume, so that it keeps nothing itself. */
+const TicketStateCodec = struct({
+  version: uint16,
+  cipherSuite: uint16,
+  psk: opaque(32, 64),
+  ticketAgeAdd: uint32,
+  /** ms since 1970 */
+  issuedAt: uint64,
+  lifetimeSeconds: uint32,
+  serverName: optionalText,
+  alpn: optionalText,
+  certificateType: uint8,
+  /** The client's credential; empty if it did not authenticate. */
+  peerChain: Chain,
+  plugState: opaque(0, 0xffff),
+})
+export type TicketState = TypeOf<typeof TicketStateCodec>
+
+export function encodeTicketState(state: Omit<TicketState, 'version'>): Uint8Array {
+  return encode(TicketStateCodec, { ...state, version: VERSION })
+}
+
+/** @returns null if the bytes are no ticket state of this version */
+export function decodeTicketState(bytes: Uint8Array): TicketState | null {
+  try {
+    const state = decode(TicketStateCodec, bytes)
+    return state.version === VERSION ? state : null
+  } catch {
+    return null
+  }
+}
+
+/** No plug state. */
+export const NO_STATE = EMPTY

@@ -1,0 +1,465 @@
+import { concat } from '../bytes/index.js'
+import {
+  AlertDescription,
+  AlertReceived,
+  alertFor,
+  type Carrier,
+  type ClientConfig,
+  clientHandshake,
+  type Direction,
+  decodeMessage,
+  type Epoch,
+  type Established,
+  encodeMessage,
+  encodeSession,
+  HandshakeType,
+  KeyLog,
+  KeyUpdate,
+  Machine,
+  type Message,
+  MessageAssembler,
+  MisuseError,
+  makeTickets,
+  messageName,
+  ProtocolError,
+  readTicket,
+  type ServerConfig,
+  type Suite,
+  serverHandshake,
+  type TrafficSecret,
+} from '../handshake/index.js'
+import { ContentType } from './record.js'
+import { RecordProtection } from './record-protection.js'
+import { RecordReader } from './record-reader.js'
+import { type PaddingRule, RecordWriter } from './record-writer.js'
+
+/** What a connection tells the one who drives it. */
+export type ConnectionEvent =
+  /** The handshake is complete: application data may be written, and may come. */
+  | { readonly type: 'established'; readonly established: Established }
+  /** Application data. The buffer is the receiver's to keep. */
+  | { readonly type: 'data'; readonly data: Uint8Array }
+  /** The peer has said close_notify: no more data will come. */
+  | { readonly type: 'end' }
+  /** A session that a later connection can resume, encoded. */
+  | { readonly type: 'session'; readonly session: Uint8Array }
+  /** A line for a key log. */
+  | { readonly type: 'keylog'; readonly line: string }
+  /** The connection is over. Nothing follows. */
+  | { readonly type: 'error'; readonly error: Error }
+
+export interface RecordOptions {
+  /** Zeros added to each record, against those who watch lengths; undefined: none. */
+  readonly padding?: PaddingRule
+  /** After how many records a key is replaced; at most, and by default, what its AEAD allows (RFC 8446 §5.5). */
+  readonly recordsPerKey?: number
+}
+
+/** A TLS 1.3 connection without socket, clock or randomness of its own.
+ *
+ *  A. Look: `state`, `established`, `isWaiting`.
+ *  B. Input: `receive`, `receiveEnd`, `resume`.
+ *  C. Commands: `start`, `write`, `updateKeys`, `close`, `fail`.
+ *  D. Output, to be drained after every B and C: `takeOutput` for the transport, `nextEvent` for the application.
+ *
+ *  While `pause` is set the handshake waits for the outside world: call `resume` when it settles. What is received
+ *  meanwhile is kept, unread and bounded, so the driver should stop reading. */
+export class TlsConnection implements Carrier {
+  readonly side: 'client' | 'server'
+  readonly #config: ClientConfig | ServerConfig
+  readonly #reader: RecordReader
+  readonly #writer: RecordWriter
+  readonly #keyLog: KeyLog
+  readonly #recordsPerKey: number
+  readonly #assembler: MessageAssembler
+  #machine: Machine<Established> | undefined
+  #established: Established | undefined
+  #readSecret: TrafficSecret | undefined
+  #writeSecret: TrafficSecret | undefined
+  #state: 'new' | 'handshake' | 'open' | 'closed' = 'new'
+  #hasSentClose = false
+  #hasReceivedClose = false
+  #hasSentChangeCipherSpec = false
+  /** Handshake messages of the flight that is being written. */
+  #flight: Uint8Array[] = []
+  #output: Uint8Array[] = []
+  #events: ConnectionEvent[] = []
+  /** Records in a row that bring nothing: a peer that sends only those is up to no good. */
+  #idleRecords = 0
+  #owesKeyUpdate = false
+
+  constructor(...[side, config, options = {}]: ClientArguments | ServerArguments) {
+    this.side = side
+    this.#config = config
+    this.#reader = new RecordReader(config.recordSizeLimit)
+    this.#writer = new RecordWriter(options.padding)
+    this.#keyLog = new KeyLog(config.hasKeyLog)
+    this.#recordsPerKey = options.recordsPerKey ?? Number.POSITIVE_INFINITY
+    this.#assembler = new MessageAssembler(type => limitOf(type, config))
+    this.#machine = new Machine(
+      side === 'client' ? clientHandshake(config, this, this.#keyLog) : serverHandshake(config, this, this.#keyLog),
+    )
+  }
+
+  get state(): 'new' | 'handshake' | 'open' | 'closed' {
+    return this.#state
+  }
+
+  /** What the handshake came to; undefined before it is complete. */
+  get established(): Established | undefined {
+    return this.#established
+  }
+
+  /** Settles when the world that the handshake waits for has answered; call `resume` then. */
+  get pause(): Promise<void> | undefined {
+    return this.#machine?.pause
+  }
+
+  /** Whether application data can be written. */
+  get isWritable(): boolean {
+    return this.#state === 'open' && !this.#hasSentClose
+  }
+
+  /** Whether the peer can still send. */
+  get isReadable(): boolean {
+    return this.#state !== 'closed' && !this.#hasReceivedClose
+  }
+
+  /** Begins the handshake: a client sends its ClientHello. */
+  start(): void {
+    if (this.#state !== 'new') return
+    this.#state = 'handshake'
+    this.#guard(() => {
+      this.#machine?.start()
+      this.#afterStep()
+    })
+  }
+
+  /** Takes bytes from the transport. The buffer must not change until the next call that finds `pause` unset. */
+  receive(chunk: Uint8Array): void {
+    if (this.#state === 'closed' || this.#hasReceivedClose) return
+    this.#guard(() => {
+      if (this.pause && this.#reader.pending + chunk.length > MAX_UNREAD) {
+        throw new ProtocolError('internal_error', 'the peer sends too much while its last message is being looked at')
+      }
+      this.#reader.add(chunk)
+      this.#readRecords()
+    })
+  }
+
+  /** The transport has ended. Without close_notify before it the data may have been cut short (RFC 8446 §6.1). */
+  receiveEnd(): void {
+    if (this.#state === 'closed' || this.#hasReceivedClose) return
+    const during = this.#state === 'open' ? 'without close_notify' : 'during the handshake'
+    this.#end(new ConnectionEnded(`the peer closed the connection ${during}`))
+  }
+
+  /** Goes on after `pause` has settled. */
+  resume(): void {
+    if (this.#state === 'closed') return
+    this.#guard(() => {
+      this.#machine?.resume()
+      this.#afterStep()
+      this.#readMessages()
+      this.#readRecords()
+    })
+  }
+
+  /** Writes application data. It is sealed at once; the buffer may be reused.
+   *  @throws MisuseError before the handshake is complete and after `close` */
+  write(data: Uint8Array): void {
+    if (!this.isWritable) {
+      throw new MisuseError(`application data cannot be written: the connection is ${this.#state}`)
+    }
+    if (this.#writer.sequenceNumber >= this.#keyLimit) this.updateKeys(false)
+    if (this.#owesKeyUpdate) this.#answerKeyUpdate()
+    this.#output.push(this.#writer.write(ContentType.application_data, data))
+  }
+
+  /** Replaces our writing keys (RFC 8446 §4.6.3). @param requestsPeer whether the peer is to replace its own too */
+  updateKeys(requestsPeer: boolean): void {
+    const { suite } = this.#established ?? {}
+    if (!this.isWritable || !suite || !this.#writeSecret) throw new MisuseError('there are no keys to update')
+    const message = encodeMessage(HandshakeType.key_update, KeyUpdate, { requestUpdate: requestsPeer })
+    this.#output.push(this.#writer.write(ContentType.handshake, message))
+    this.#writeSecret = this.#writeSecret.next()
+    this.#writer.protect(new RecordProtection(this.#writeSecret, suite))
+  }
+
+  /** Says close_notify: nothing more will be written. What the peer still sends is read (RFC 8446 §6.1). */
+  close(): void {
+    if (this.#hasSentClose || this.#state === 'closed') return
+    if (this.#state === 'open' || this.#state === 'handshake') {
+      this.#hasSentClose = true
+      const alert =
+        this.#state === 'open' ? [AlertDescription.close_notify] : [AlertDescription.user_canceled, 0]
+      for (const description of alert) this.#sendAlert(WARNING, description)
+    }
+    if (this.#state !== 'open') this.#state = 'closed'
+  }
+
+  /** Ends the connection for an error of ours: the peer gets the alert that fits. */
+  fail(error: Error): void {
+    if (this.#state === 'closed') return
+    if (this.#state !== 'new') this.#sendAlert(FATAL, alertFor(error))
+    this.#end(error)
+  }
+
+  /** What is to be sent, in order; empty when there is nothing. */
+  takeOutput(): readonly Uint8Array[] {
+    const output = this.#output
+    if (output.length > 0) this.#output = []
+    return output
+  }
+
+  /** The next event; undefined when there is none. */
+  nextEvent(): ConnectionEvent | undefined {
+    return this.#events.shift()
+  }
+
+  /** TLS-Exporter (RFC 8446 §7.5). @throws MisuseError before the handshake is complete */
+  exportKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array {
+    if (!this.#established) throw new MisuseError('there is no exporter before the handshake is complete')
+    return this.#established.exporter.derive(label, context, length)
+  }
+
+  // What the handshake asks of the layer below.
+
+  send(message: Uint8Array): void {
+    this.#flight.push(message)
+  }
+
+  endFlight(): void {
+    const [first, ...more] = this.#flight
+    if (!first) return
+    this.#flight = []
+    // One record for many messages: RFC 8446 §5.1 allows it, and every record costs.
+    const content = more.length === 0 ? first : concat(first, ...more)
+    this.#output.push(this.#writer.write(ContentType.handshake, content))
+  }
+
+  protect(direction: Direction, epoch: Epoch, secret: TrafficSecret, suite: Suite): void {
+    const protection = new RecordProtection(secret, suite)
+    if (direction === 'read') {
+      this.#expectMessageBoundary()
+      this.#reader.protect(protection)
+      if (epoch === 'application') this.#readSecret = secret
+    } else {
+      this.endFlight()
+      this.#writer.protect(protection)
+      if (epoch === 'application') this.#writeSecret = secret
+    }
+  }
+
+  compatibility(): void {
+    const isWanted = this.side === 'server' || ('middleboxCompatibility' in this.#config && this.#config.middleboxCompatibility)
+    if (this.#hasSentChangeCipherSpec || !isWanted) return
+    this.#hasSentChangeCipherSpec = true
+    this.endFlight()
+    this.#output.push(Uint8Array.of(ContentType.change_cipher_spec, 3, 3, 0, 1, 1))
+  }
+
+  // Reading.
+
+  #readRecords(): void {
+    while (!this.pause && !this.#hasReceivedClose && this.#state !== 'closed') {
+      const record = this.#reader.next()
+      if (!record) break
+      const { type, content } = record
+      if (type === ContentType.application_data) this.#readData(content)
+      else if (type === ContentType.handshake) this.#readHandshake(content)
+      else if (type === ContentType.alert) this.#readAlert(content)
+      else this.#readChangeCipherSpec(content)
+    }
+    if (this.#owesKeyUpdate && this.isWritable) this.#answerKeyUpdate()
+  }
+
+  #readData(data: Uint8Array): void {
+    if (this.#state !== 'open') {
+      throw new ProtocolError('unexpected_message', 'application data came before the handshake was complete')
+    }
+    this.#expectMessageBoundary()
+    if (data.length === 0) {
+      this.#countIdleRecord()
+      return
+    }
+    this.#idleRecords = 0
+    this.#events.push({ type: 'data', data })
+  }
+
+  #readHandshake(content: Uint8Array): void {
+    // RFC 8446 §5.1: handshake records are never empty.
+    if (content.length === 0) throw new ProtocolError('unexpected_message', 'a handshake record is empty')
+    this.#assembler.add(content)
+    this.#readMessages()
+  }
+
+  #readMessages(): void {
+    while (!this.pause && this.#state !== 'closed') {
+      const message = this.#assembler.take()
+      if (!message) return
+      if (this.#machine) {
+        this.#machine.receive(message)
+        this.#afterStep()
+      } else {
+        this.#readPostHandshake(message)
+      }
+    }
+  }
+
+  /** Sends what a step of the handshake logged, and opens the connection when it was the last one. */
+  #afterStep(): void {
+    for (const line of this.#keyLog.take()) this.#events.push({ type: 'keylog', line })
+    const result = this.#machine?.result
+    if (!result) return
+    const established = result.value
+    this.#machine = undefined
+    this.#established = established
+    this.#state = 'open'
+    if (established.peerRecordSizeLimit !== undefined) this.#writer.limit(established.peerRecordSizeLimit)
+    this.#events.push({ type: 'established', established })
+    if (this.side === 'server' && 'tickets' in this.#config) {
+      for (const ticket of makeTickets(this.#config, established)) this.send(ticket)
+      this.endFlight()
+    }
+  }
+
+  /** RFC 8446 §4.6. */
+  #readPostHandshake(message: Message): void {
+    this.#countIdleRecord()
+    if (message.type === HandshakeType.key_update) {
+      this.#readKeyUpdate(message)
+    } else if (message.type === HandshakeType.new_session_ticket && this.side === 'client') {
+      this.#readTicket(message)
+    } else {
+      throw new ProtocolError('unexpected_message', `${messageName(message.type)} came after the handshake`)
+    }
+  }
+
+  #readKeyUpdate(message: Message): void {
+    const { suite } = this.#established ?? {}
+    if (!suite || !this.#readSecret) throw new Error('there are no keys to update')
+    const { requestUpdate } = decodeMessage(KeyUpdate, message)
+    this.#expectMessageBoundary()
+    this.#readSecret = this.#readSecret.next()
+    this.#reader.protect(new RecordProtection(this.#readSecret, suite))
+    // Several requests may be answered at once (RFC 8446 §4.6.3), so a flood of them costs us one answer.
+    if (requestUpdate) this.#owesKeyUpdate = true
+  }
+
+  #answerKeyUpdate(): void {
+    this.#owesKeyUpdate = false
+    this.updateKeys(false)
+  }
+
+  #readTicket(message: Message): void {
+    if (this.side !== 'client' || !this.#established || !('session' in this.#config)) return
+    const session = readTicket(this.#config, this.#established, message)
+    if (session) this.#events.push({ type: 'session', session: encodeSession(session) })
+  }
+
+  /** RFC 8446 §6: an alert is two bytes in a record of its own. */
+  #readAlert(content: Uint8Array): void {
+    this.#expectMessageBoundary()
+    const [level, description] = content
+    if (content.length !== 2 || level === undefined || description === undefined) {
+      throw new ProtocolError('decode_error', 'an alert has two bytes')
+    }
+    if (level !== WARNING && level !== FATAL) {
+      throw new ProtocolError('illegal_parameter', `an alert has level ${level}`)
+    }
+    if (description === AlertDescription.close_notify) {
+      this.#hasReceivedClose = true
+      if (this.#state === 'open') this.#events.push({ type: 'end' })
+      else this.#end(new ConnectionEnded('the peer closed the connection during the handshake'))
+      return
+    }
+    if (description === AlertDescription.user_canceled) {
+      this.#countIdleRecord()
+      return
+    }
+    // All other alerts are fatal whatever their level; one that says it is not is malformed.
+    if (level === WARNING) throw new ProtocolError('decode_error', 'there are no warnings in TLS 1.3')
+    this.#end(new AlertReceived(description))
+  }
+
+  /** RFC 8446 §5: dropped, if it is the one that middleboxes are fed with, while there is a handshake. */
+  #readChangeCipherSpec(content: Uint8Array): void {
+    if (this.#state !== 'handshake' || content.length !== 1 || content[0] !== 1) {
+      throw new ProtocolError('unexpected_message', 'change_cipher_spec came where none may stand')
+    }
+    this.#expectMessageBoundary()
+    this.#countIdleRecord()
+  }
+
+  /** RFC 8446 §5.1: a handshake message is not interleaved with anything, and does not span a change of keys. */
+  #expectMessageBoundary(): void {
+    if (this.#assembler.isPartial) {
+      throw new ProtocolError('unexpected_message', 'something stands in the middle of a handshake message')
+    }
+  }
+
+  #countIdleRecord(): void {
+    if (++this.#idleRecords > MAX_IDLE_RECORDS) {
+      throw new ProtocolError('unexpected_message', 'the peer sends records that bring nothing')
+    }
+  }
+
+  get #keyLimit(): number {
+    return Math.min(this.#recordsPerKey, this.#established?.suite.aead.recordLimit ?? Number.MAX_SAFE_INTEGER)
+  }
+
+  // Errors: one path for all of them.
+
+  #guard(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.fail(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  #sendAlert(level: number, description: number): void {
+    // What was not flushed belongs to a flight that will not be completed.
+    this.#flight = []
+    this.#output.push(this.#writer.write(ContentType.alert, Uint8Array.of(level, description)))
+  }
+
+  #end(error: Error): void {
+    this.#state = 'closed'
+    this.#machine = undefined
+    this.#readSecret = undefined
+    this.#writeSecret = undefined
+    this.#events.push({ type: 'error', error })
+  }
+}
+
+export type ClientArguments = [side: 'client', config: ClientConfig, options?: RecordOptions]
+export type ServerArguments = [side: 'server', config: ServerConfig, options?: RecordOptions]
+
+/** The transport ended where more was to come. */
+export class ConnectionEnded extends Error {
+  override readonly name = 'ConnectionEnded'
+  readonly code = 'ERR_TLS_CONNECTION_ENDED'
+}
+
+const WARNING = 1
+const FATAL = 2
+const MAX_IDLE_RECORDS = 32
+/** What may pile up while the handshake waits: the driver stops reading, but what is on its way still comes. */
+const MAX_UNREAD = 2 ** 20
+
+/** The largest body of a handshake message, by type. */
+function limitOf(type: number, { maxCertificateLength }: { readonly maxCertificateLength: number }): number {
+  switch (type) {
+    case HandshakeType.certificate:
+      return maxCertificateLength
+    case HandshakeType.key_update:
+      return 1
+    case HandshakeType.finished:
+      return 64
+    default:
+      // Two vectors of 2^16-1 bytes and what stands around them: no other message can be longer.
+      return 2 ** 17 + 512
+  }
+}

@@ -1,0 +1,258 @@
+import { hex, utf8 } from '../bytes/index.js'
+import { hash } from '../crypto/index.js'
+import {
+  type ClaimValue,
+  type MeasurementSet,
+  type PlatformReference,
+  type PolicyTerms,
+  platformTerms,
+} from '../evidence/index.js'
+import type { Tier } from '../rats/index.js'
+import { Located } from './json-document.js'
+
+/** An appraisal policy, as a person writes it in JSON (RFC 9334 §8.5). Members that are not named here are errors. */
+export interface PolicyDocument {
+  /** The version of this form: 1. */
+  readonly version: 1
+  /** What the policy is called in results and reports, such as `shop-backend`; at most 64 characters. */
+  readonly name?: string
+  /** The platforms that may be trusted, each kind once. Evidence from any other is refused. Leave it out only where
+   *  nothing but other Verifiers' results is accepted. */
+  readonly platforms?: readonly PlatformPolicy[]
+  /** By how many seconds two clocks may differ: 0 to 600, 60 unless said. */
+  readonly clockLeewaySeconds?: number
+  /** The verdicts to act on: `["affirming"]` unless said; `["affirming", "warning"]` accepts warnings too. */
+  readonly acceptedTiers?: readonly ('affirming' | 'warning')[]
+  /** How old an Attestation Result of another Verifier may be, in seconds, even if it says that it holds longer:
+   *  1 to 2592000 (30 days), 86400 (a day) unless said. */
+  readonly resultMaxAgeSeconds?: number
+}
+
+/** What one kind of platform has to look like. */
+export interface PlatformPolicy {
+  /** `simulated`, or another kind that this version can appraise. */
+  readonly kind: string
+  /** The states of the software that are allowed, several at a time while a new release is rolled out. At least one,
+   *  unless `dangerouslyAcceptAnyMeasurement` is set. */
+  readonly measurements?: readonly MeasurementPolicy[]
+  /** Trusts the platform whatever software runs on it. */
+  readonly dangerouslyAcceptAnyMeasurement?: boolean
+  /** Whether the platform may be open to a debugger; false unless said. */
+  readonly allowDebug?: boolean
+  /** Lifecycle states that are allowed, for platforms that tell theirs; `["secured"]` unless said. */
+  readonly lifecycle?: readonly string[]
+  /** Claims that the platform has to make, by name: the value, or an array of values of which one will do. */
+  readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>>
+}
+
+/** One allowed state of a platform's software: all that it measures, and nothing besides. */
+export interface MeasurementPolicy {
+  /** For people: `release 1.4.2`; at most 64 characters. */
+  readonly name?: string
+  /** Digests by what they measure, such as `{ "workload": "9b2c…" }`: hex of 32, 48 or 64 bytes, or an array of them
+   *  of which one will do. */
+  readonly values: Readonly<Record<string, string | readonly string[]>>
+}
+
+/** An appraisal policy that was read and found sound. */
+export class Policy {
+  /** What it is called in complaints and reports: the file's name. */
+  readonly source: string
+  readonly name: string | undefined
+  readonly platforms: ReadonlyMap<string, PlatformReference>
+  readonly clockLeewaySeconds: number
+  readonly acceptedTiers: ReadonlySet<Tier>
+  readonly resultMaxAgeSeconds: number
+  /** SHA-256 over what the policy says, however it was spelled: lower-case hex. */
+  readonly digest: string
+
+  /** @param text JSON of a PolicyDocument   @param source what the text is called, such as the file's name
+   *  @throws PolicyError with line and column, if it is no policy or one that pins too little to mean anything */
+  static parse(text: string, source = 'policy.json'): Policy {
+    return new Policy(Located.parse(text, source), source)
+  }
+
+  /** A policy that is written in a program instead of a file.
+   *  @throws PolicyError as `parse` does; its line and column are those of `JSON.stringify(document, null, 2)` */
+  static from(document: PolicyDocument, source = 'policy'): Policy {
+    return Policy.parse(JSON.stringify(document, null, 2), source)
+  }
+
+  private constructor(document: Located, source: string) {
+    const members = document.members([
+      'version',
+      'name',
+      'platforms',
+      'clockLeewaySeconds',
+      'acceptedTiers',
+      'resultMaxAgeSeconds',
+    ])
+    if (!members.version) document.fail('a policy begins with "version": 1')
+    members.version.integer(1, 1)
+    this.source = source
+    this.name = members.name && shortText(members.name)
+    this.platforms = platformsOf(members.platforms, source)
+    this.clockLeewaySeconds = members.clockLeewaySeconds?.integer(0, 600) ?? 60
+    this.acceptedTiers = tiersOf(members.acceptedTiers)
+    this.resultMaxAgeSeconds = members.resultMaxAgeSeconds?.integer(1, 2_592_000) ?? 86_400
+    this.digest = digestOf(this)
+  }
+}
+
+function platformsOf(platforms: Located | undefined, source: string): ReadonlyMap<string, PlatformReference> {
+  const found = new Map<string, PlatformReference>()
+  for (const item of platforms?.items() ?? []) {
+    const { kind, reference } = platformOf(item, source)
+    if (found.has(kind)) {
+      item.fail(`is a second entry for ${kind}: put all of its measurement sets into one entry's measurements`)
+    }
+    found.set(kind, reference)
+  }
+  return found
+}
+
+function platformOf(item: Located, source: string): { kind: string; reference: PlatformReference } {
+  const members = item.members([
+    'kind',
+    'measurements',
+    'dangerouslyAcceptAnyMeasurement',
+    'allowDebug',
+    'lifecycle',
+    'claims',
+  ])
+  if (!members.kind) item.fail(`has no kind: one of ${[...platformTerms.keys()].join(', ')}`)
+  const kind = members.kind.text()
+  const terms = platformTerms.get(kind)
+  if (!terms) members.kind.fail(`is "${kind}", which is not a kind of platform here: ${[...platformTerms.keys()].join(', ')}`)
+  const acceptsAny = members.dangerouslyAcceptAnyMeasurement?.boolean() ?? false
+  const reference = {
+    source: `${source}: ${item.path}`,
+    measurementSets: measurementSetsOf(item, members.measurements, acceptsAny, terms),
+    allowsDebug: members.allowDebug?.boolean() ?? false,
+    lifecycles: lifecyclesOf(members.lifecycle, kind, terms),
+    claims: claimsOf(members.claims, kind, terms),
+  }
+  return { kind, reference }
+}
+
+function measurementSetsOf(
+  item: Located,
+  measurements: Located | undefined,
+  acceptsAny: boolean,
+  terms: PolicyTerms,
+): readonly MeasurementSet[] | null {
+  const sets = measurements?.items() ?? []
+  if (acceptsAny) {
+    if (measurements) measurements.fail('says nothing while dangerouslyAcceptAnyMeasurement is true: leave out one of them')
+    return null
+  }
+  if (sets.length === 0) {
+    const place = measurements ?? item
+    place.fail(
+      'pins no measurement, so that any software on such a platform would be trusted: list the measurements, or set ' +
+        'dangerouslyAcceptAnyMeasurement if that is what you want',
+    )
+  }
+  return sets.map((set, i) => measurementSetOf(set, `measurements[${i}]`, terms))
+}
+
+function measurementSetOf(set: Located, fallbackName: string, terms: PolicyTerms): MeasurementSet {
+  const members = set.members(['name', 'values'])
+  if (!members.values) set.fail('has no values')
+  const values = new Map<string, readonly string[]>()
+  for (const [name, value] of members.values.entries()) {
+    const digests = (value.isArray ? value.items() : [value]).map(digestText)
+    if (digests.length === 0) value.fail('is an empty array, which nothing can match')
+    values.set(name, digests)
+  }
+  const missing = terms.requiredMeasurements.filter(name => !values.has(name))
+  if (missing.length > 0) {
+    members.values.fail(`does not pin ${missing.join(' and ')}, without which it says too little about what runs`)
+  }
+  return { name: members.name ? shortText(members.name) : fallbackName, values }
+}
+
+function digestText(value: Located): string {
+  const digest = value.text().toLowerCase()
+  if (!/^[0-9a-f]*$/.test(digest)) value.fail('has to be hexadecimal digits only')
+  if (![64, 96, 128].includes(digest.length)) {
+    value.fail(`has ${digest.length} hexadecimal digits, where a whole measurement has 64, 96 or 128`)
+  }
+  return digest
+}
+
+function lifecyclesOf(lifecycle: Located | undefined, kind: string, terms: PolicyTerms): readonly string[] | null {
+  if (terms.lifecycles.length === 0) {
+    if (lifecycle) lifecycle.fail(`cannot be asked for: platforms of kind ${kind} do not tell it`)
+    return null
+  }
+  if (!lifecycle) return ['secured']
+  const states = lifecycle.items().map(item => {
+    const state = item.text()
+    if (!terms.lifecycles.includes(state)) item.fail(`is "${state}", which is none of ${terms.lifecycles.join(', ')}`)
+    return state
+  })
+  if (states.length === 0) lifecycle.fail('allows no state, so that no platform could be trusted')
+  return states
+}
+
+function claimsOf(
+  claims: Located | undefined,
+  kind: string,
+  terms: PolicyTerms,
+): ReadonlyMap<string, readonly ClaimValue[]> {
+  const found = new Map<string, readonly ClaimValue[]>()
+  for (const [name, value] of claims?.entries() ?? []) {
+    if (!terms.claims.includes(name)) {
+      value.fail(`is not a claim of platforms of kind ${kind}: there are ${terms.claims.join(', ')}`)
+    }
+    const allowed = (value.isArray ? value.items() : [value]).map(one => one.scalar())
+    if (allowed.length === 0) value.fail('is an empty array, which nothing can match')
+    found.set(name, allowed)
+  }
+  return found
+}
+
+function tiersOf(tiers: Located | undefined): ReadonlySet<Tier> {
+  if (!tiers) return new Set<Tier>(['affirming'])
+  const accepted = new Set<Tier>()
+  for (const item of tiers.items()) {
+    const tier = item.text()
+    if (tier !== 'affirming' && tier !== 'warning') {
+      item.fail(`is "${tier}", but only affirming and warning can be acted on`)
+    }
+    accepted.add(tier)
+  }
+  if (!accepted.has('affirming')) tiers.fail('has to hold affirming')
+  return accepted
+}
+
+function shortText(value: Located): string {
+  const text = value.text()
+  if (!/^[\x20-\x7e]{1,64}$/.test(text)) value.fail('has to be 1 to 64 printable ASCII characters')
+  return text
+}
+
+/** The digest over a normal form: names sorted (RFC 8785 §3.2.3), defaults filled in. What a set is called and where
+ *  it stands has no part in any verdict, so it has none here. */
+function digestOf(policy: Policy): string {
+  const platforms = [...policy.platforms].map(([kind, reference]) => ({
+    kind,
+    measurements: reference.measurementSets?.map(set => JSON.stringify(sortedEntries(set.values))).sort() ?? 'any',
+    allowDebug: reference.allowsDebug,
+    lifecycle: reference.lifecycles && [...reference.lifecycles].sort(),
+    claims: sortedEntries(reference.claims),
+  }))
+  const normal = {
+    version: 1,
+    platforms: platforms.sort((a, b) => (a.kind < b.kind ? -1 : 1)),
+    clockLeewaySeconds: policy.clockLeewaySeconds,
+    acceptedTiers: [...policy.acceptedTiers].sort(),
+    resultMaxAgeSeconds: policy.resultMaxAgeSeconds,
+  }
+  return hex(hash('sha256', utf8(JSON.stringify(normal))))
+}
+
+function sortedEntries(map: ReadonlyMap<string, readonly ClaimValue[]>): unknown {
+  return [...map].map(([name, values]) => [name, [...values].map(value => JSON.stringify(value)).sort()]).sort()
+}
