@@ -1,0 +1,22 @@
+export { type Attestation, type ConnectionAttestation, createAttestation } from './attestation.js'
+export { type CodePoints, defaultCodePoints } from './code-points.js'
+export { AttestationError, type AttestationErrorCode } from './errors.js'
+export type {
+  AttestationCredential,
+  AttestationEnvironment,
+  AttestationModel,
+  AttestationOptions,
+  AttestationTimeouts,
+  ClaimExpectation,
+  Disclosure,
+  Draft08Risk,
+  ExpectedIdentity,
+} from './options.js'
+export type {
+  AttestationStatus,
+  BindingLevel,
+  NegotiatedAttestation,
+  OwnAttestation,
+  PeerAttestation,
+} from './status.js'
+export type { TraceEvent, TraceField } from './trace.js'

@@ -1,0 +1,98 @@
+import type { SigningKey } from '../crypto/index.js'
+import type { Attester, Presenter, Verifier } from '../rats/index.js'
+import type { CodePoints } from './code-points.js'
+import type { TraceEvent } from './trace.js'
+
+/** Who asks whom (RFC 9334 §5): `background-check`, the Relying Party has Evidence appraised; `passport`, the Attester
+ *  brings Attestation Results along. */
+export type AttestationModel = 'background-check' | 'passport'
+
+/** What authenticates a side: Evidence or results alone, for a key of their own; or beside an X.509 chain, for the key
+ *  of its end entity. */
+export type AttestationCredential = 'attestation-only' | 'x509'
+
+/** What one side of a connection is told about attestation. `attester` and `presenter` are for proving our own state,
+ *  `verifier` is for demanding the peer's; the two directions have nothing to do with each other. */
+export interface AttestationOptions {
+  /** How attestation is bound to the connection. `draft08` is draft-fossati-tls-attestation-08 as it stands. It has
+   *  known weaknesses, so it has to be asked for by name. */
+  readonly profile: 'draft08'
+
+  /** Produces our Evidence. */
+  readonly attester?: Attester
+  /** Brings Attestation Results about us that a Verifier issued earlier. */
+  readonly presenter?: Presenter
+  /** The key that an attestation-only credential of ours is for. Not needed where there is an X.509 credential, whose
+   *  key serves for both. */
+  readonly identityKey?: SigningKey
+  /** What we can authenticate with, in order of preference. Default: beside X.509 if there is a certificate;
+   *  attestation-only if there is an `identityKey` or no certificate. */
+  readonly ownCredentials?: readonly AttestationCredential[]
+  /** A client's privacy: to whom it shows what. */
+  readonly disclosure?: Disclosure
+
+  /** Decides about the peer. */
+  readonly verifier?: Verifier
+  /** Whether a peer that does not attest is refused. Default: `required`. Whoever attests and is found wanting is
+   *  refused in either case. */
+  readonly require?: 'required' | 'optional'
+  /** What the peer may authenticate with, in order of preference. Default: both, X.509 first. */
+  readonly peerCredentials?: readonly AttestationCredential[]
+  /** Who the peer has to be, besides sound. */
+  readonly expectedIdentity?: ExpectedIdentity
+
+  /** The models that we use, in order of preference. Default: `passport`, then `background-check`, as far as there is
+   *  what they need. */
+  readonly models?: readonly AttestationModel[]
+  /** Server: whether our order of Evidence types and Verifiers counts, or the client's. Default: the client's. */
+  readonly prefersOwnOrder?: boolean
+  readonly codePoints?: Partial<CodePoints>
+  readonly timeouts?: AttestationTimeouts
+  /** Is told of each handshake message as it passes, for people to follow. It must not throw. */
+  readonly trace?: (event: TraceEvent) => void
+  /** The weaknesses of `draft08` that the caller knows of and accepts. It is not asked for yet; it will be. */
+  readonly acceptDraft08Risks?: readonly Draft08Risk[]
+}
+
+/** What can happen under `draft08`: who has stolen a peer's key relays the Evidence of another machine; results are
+ *  presented again for as long as they hold; a sound machine answers that is not the one meant. */
+export type Draft08Risk = 'relay' | 'replay' | 'diversion'
+
+/** To whom a client shows what. */
+export interface Disclosure {
+  /** Media types of the Evidence that this server may be offered, out of those of the Attester. Default: all. */
+  readonly evidenceTypes?: (serverName: string | undefined) => readonly string[]
+  /** Identities of the Verifiers whose results this server may be offered, out of those of the Presenter. Default:
+   *  all. */
+  readonly verifiers?: (serverName: string | undefined) => readonly Uint8Array[]
+  /** Whether Evidence and results are kept back unless the server was attested first. Needs a `verifier`. */
+  readonly onlyToAttested?: boolean
+}
+
+/** Who the peer has to be, besides sound: each member that is given has to hold. */
+export interface ExpectedIdentity {
+  /** SHA-256 of the SubjectPublicKeyInfo, 32 bytes: one of these has to be that of the attested key. */
+  readonly keyIds?: readonly Uint8Array[]
+  /** Claims that one attested environment has to make: the value, or several of which one will do. */
+  readonly claims?: Readonly<Record<string, ClaimExpectation>>
+}
+
+export type ClaimExpectation = string | number | boolean | readonly (string | number | boolean)[]
+
+/** How long others may take, in ms. */
+export interface AttestationTimeouts {
+  /** The Attester or Presenter, for one piece of Evidence or results. Default: 10000. */
+  readonly attester?: number
+  /** The Verifier, for opening a session and for an appraisal each. Default: 10000. */
+  readonly verifier?: number
+}
+
+/** What attestation takes from the world around it. */
+export interface AttestationEnvironment {
+  /** ms since 1970. */
+  readonly now: () => number
+  /** Calls `fire` once after `ms` milliseconds, unless the function that it returns was called before. */
+  readonly timer: (ms: number, fire: () => void) => () => void
+  /** Whether this side has an X.509 credential to present. */
+  readonly hasCertificate: boolean
+}
