@@ -474,6 +474,7 @@ function* sendAuthentication(hs: ClientState, view: View, request: Request, cert
       certificateSchemes: request.extensions.get(ext.signatureAlgorithmsCert.certificate_request) ?? schemes,
       certificateType,
       authorities: request.extensions.get(ext.certificateAuthorities.certificate_request) ?? [],
+      asksForOcsp: request.extensions.has(ext.statusRequest.certificate_request),
     }),
   )
   const credential = config.plug ? yield* config.plug.prove(view, own) : own

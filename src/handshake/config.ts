@@ -1,7 +1,7 @@
 import type { Entropy, HashName } from '../crypto/index.js'
 import type { Authentication, Credential } from './credential.js'
 import type { Plug } from './plug.js'
-import type { Session } from './session.js'
+import type { Session, TicketState } from './session.js'
 import type { TicketIssuer } from './ticket.js'
 
 /** What both sides of a connection are told. All of it is data or argument: the engine has no defaults of its own
@@ -62,6 +62,12 @@ export interface ServerConfig extends CommonConfig {
   readonly tickets: TicketIssuer | undefined
   /** Whether our order of cipher suites and protocols counts, or the client's. */
   readonly prefersOwnOrder: boolean
+  /** Chooses the application protocol instead of `alpn`, for a client that offers some; null: there is none. */
+  readonly selectAlpn?: (offered: readonly string[], serverName: string | undefined) => string | null
+  /** Looks up external PSKs that `preSharedKeys` does not list. */
+  readonly findPreSharedKey?: (identity: Uint8Array) => ExternalPsk | null
+  /** Whether the client of a ticket is still one that would be let in; asked before the ticket is resumed. */
+  readonly acceptsTicket?: (ticket: TicketState) => boolean
   /** Makes the cookie of a HelloRetryRequest out of ClientHello1; undefined for none. */
   readonly retryCookie: ((clientHello1: Uint8Array) => Uint8Array) | undefined
 }
@@ -77,6 +83,8 @@ export interface CredentialQuery {
   readonly certificateType: number
   /** DER names of the authorities that the peer named; empty if it named none. */
   readonly authorities: readonly Uint8Array[]
+  /** Whether the peer takes an OCSP response with the certificate (RFC 8446 §4.4.2.1). */
+  readonly asksForOcsp: boolean
 }
 
 /** Our credentials. The answer may take time; null: there is none that fits. */

@@ -63,7 +63,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   if (share === undefined) throw new ProtocolError('illegal_parameter', 'the key share asked for is missing')
 
   const psk = choosePsk(hs, offer, suite)
-  const alpn = chooseAlpn(offer.extensions.get(ext.alpn.client_hello), config.alpn, config.prefersOwnOrder)
+  const alpn = selectAlpn(config, offer.extensions)
   hs.transcript.begin(suite.hash)
   hs.transcript.add(offer.message.raw)
   const answered = config.entropy.answerKeyShare(group as NamedGroup, share)
@@ -289,6 +289,17 @@ function comparable({ hello }: Offer): ReadonlyMap<number, Uint8Array> {
   return new Map(hello.extensions.filter(({ type }) => !MAY_CHANGE.has(type)).map(({ type, data }) => [type, data]))
 }
 
+/** RFC 7301 §3.2. @throws ProtocolError no_application_protocol if there is none in common */
+function selectAlpn(config: ServerConfig, extensions: Extensions): string | undefined {
+  const offered = extensions.get(ext.alpn.client_hello)
+  if (!offered || !config.selectAlpn) return chooseAlpn(offered, config.alpn, config.prefersOwnOrder)
+  const chosen = config.selectAlpn(offered, extensions.get(ext.serverName.client_hello))
+  if (chosen === null || !offered.includes(chosen)) {
+    throw new ProtocolError('no_application_protocol', 'the client offers no application protocol that we take')
+  }
+  return chosen
+}
+
 /** A PSK that the server accepts. */
 interface AcceptedPsk {
   readonly index: number
@@ -302,16 +313,17 @@ function choosePsk(hs: ServerState, offer: Offer, suite: Suite): AcceptedPsk | u
   const offered = offer.extensions.get(ext.preSharedKey.client_hello)
   const modes = offer.extensions.get(ext.pskKeyExchangeModes.client_hello)
   if (!offered || !modes?.includes(ext.PskKeyExchangeMode.psk_dhe_ke)) return undefined
-  const index = offered.identities.findIndex(({ identity }) => lookUpPsk(hs, offer, suite, identity) !== undefined)
-  const identity = offered.identities[index]?.identity
-  const binder = offered.binders[index]
-  const psk = identity && lookUpPsk(hs, offer, suite, identity)
-  if (!identity || !binder || !psk) return undefined
-  const { raw } = offer.message
-  const truncated = raw.subarray(0, raw.length - bindersLengthOf(offered))
-  const key = binderKey({ hash: suite.hash, key: psk.key, isExternal: psk.ticket === undefined })
-  checkBinder(key, hs.transcript.digestWith(suite.hash, truncated), binder)
-  return { index, identity, ...psk }
+  for (const [index, { identity }] of offered.identities.entries()) {
+    const psk = lookUpPsk(hs, offer, suite, identity)
+    const binder = offered.binders[index]
+    if (!psk || !binder) continue
+    const { raw } = offer.message
+    const truncated = raw.subarray(0, raw.length - bindersLengthOf(offered))
+    const key = binderKey({ hash: suite.hash, key: psk.key, isExternal: psk.ticket === undefined })
+    checkBinder(key, hs.transcript.digestWith(suite.hash, truncated), binder)
+    return { index, identity, ...psk }
+  }
+  return undefined
 }
 
 function lookUpPsk(
@@ -320,7 +332,8 @@ function lookUpPsk(
   suite: Suite,
   identity: Uint8Array,
 ): { readonly key: Uint8Array; readonly ticket: TicketState | undefined } | undefined {
-  const external = config.preSharedKeys.find(psk => equalBytes(psk.identity, identity))
+  const external =
+    config.preSharedKeys.find(psk => equalBytes(psk.identity, identity)) ?? config.findPreSharedKey?.(identity)
   if (external) return external.hash === suite.hash ? { key: external.key, ticket: undefined } : undefined
   const ticket = config.tickets?.open(identity)
   return ticket && mayResume(config, offer, suite, ticket) ? { key: ticket.psk, ticket } : undefined
@@ -336,6 +349,7 @@ function mayResume(config: ServerConfig, offer: Offer, suite: Suite, ticket: Tic
     ticket.serverName === offer.extensions.get(ext.serverName.client_hello) &&
     (config.clientAuthentication !== 'required' || ticket.peerChain.length > 0) &&
     (config.clientAuthentication !== 'none' || ticket.peerChain.length === 0) &&
+    (config.acceptsTicket?.(ticket) ?? true) &&
     (config.plug
       ? ticket.plugState.length > 0 && config.plug.restoreSession(ticket.plugState)
       : ticket.plugState.length === 0)
@@ -447,6 +461,7 @@ function* sendAuthentication(hs: ServerState, offer: Offer, view: View, certific
       certificateSchemes: offer.extensions.get(ext.signatureAlgorithmsCert.client_hello) ?? schemes,
       certificateType,
       authorities: offer.extensions.get(ext.certificateAuthorities.client_hello) ?? [],
+      asksForOcsp: offer.extensions.has(ext.statusRequest.client_hello),
     }),
   )
   const credential = config.plug ? yield* config.plug.prove(view, own) : own
