@@ -48,7 +48,11 @@ export class ProtocolError extends Error {
   readonly alert: number
 
   /** @param alert by name, or by number where a plug defines one */
-  constructor(alert: AlertName | number, message: string, options?: { readonly code?: string; readonly cause?: unknown }) {
+  constructor(
+    alert: AlertName | number,
+    message: string,
+    options?: { readonly code?: string; readonly cause?: unknown },
+  ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause })
     this.alert = typeof alert === 'number' ? alert : AlertDescription[alert]
     this.code = options?.code ?? `ERR_TLS_${alertName(this.alert).toUpperCase()}`
@@ -61,8 +65,8 @@ export class AlertReceived extends Error {
   readonly code: string
   readonly alert: number
 
-  constructor(alert: number) {
-    const name = alertName(alert)
+  /** @param name where RFC 8446 has none for it */
+  constructor(alert: number, name = alertName(alert)) {
     super(`the peer refused the connection: ${name}`)
     this.alert = alert
     this.code = `ERR_TLS_ALERT_${name.toUpperCase()}`

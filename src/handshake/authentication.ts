@@ -63,9 +63,13 @@ export function* checkAuthentication(
       authorizationError = error
     }
   }
-  const brought = plug ? yield* plug.examine(view(), peer) : null
-  const publicKey = brought ?? publicKeyOf(peer)
-  const chain = entries.map(({ data }) => Uint8Array.from(data))
+  const own = isOurs ? publicKeyOf(peer) : null
+  const publicKey = (plug ? yield* plug.examine(view(), peer, own) : null) ?? own
+  if (!publicKey) {
+    throw new ProtocolError('unsupported_certificate', `certificate type ${certificateType} brings no key`)
+  }
+  // What a plug brings is its own to keep: for sessions and for people the key says who it is.
+  const chain = isOurs ? entries.map(({ data }) => Uint8Array.from(data)) : [publicKey.spki]
   const ocspResponse = entries[0]?.extensions.get(statusRequest.certificate)?.response
   return {
     certificateType,
@@ -76,16 +80,18 @@ export function* checkAuthentication(
   }
 }
 
+/** The certificate type that a credential is looked for by. One that a plug brings is made of the X.509 credential. */
+export function ownCertificateType(certificateType: number): number {
+  return certificateType === CertificateType.RawPublicKey ? certificateType : CertificateType.X509
+}
+
 /** The key in the first entry. @throws CertificateError or ProtocolError if there is none to be had */
 function publicKeyOf({ certificateType, entries }: Authentication): PublicKey {
   const data = entries[0]?.data ?? EMPTY
   if (certificateType === CertificateType.X509) return parseCertificate(data).publicKey
-  if (certificateType === CertificateType.RawPublicKey) {
-    try {
-      return PublicKey.fromSpki(data)
-    } catch (cause) {
-      throw new ProtocolError('bad_certificate', 'the raw public key is no SubjectPublicKeyInfo', { cause })
-    }
+  try {
+    return PublicKey.fromSpki(data)
+  } catch (cause) {
+    throw new ProtocolError('bad_certificate', 'the raw public key is no SubjectPublicKeyInfo', { cause })
   }
-  throw new ProtocolError('unsupported_certificate', `certificate type ${certificateType} brings no key`)
 }

@@ -1,14 +1,14 @@
 import { EMPTY, equalBytes } from '../bytes/index.js'
-import { type KeyShare, NamedGroup } from '../crypto/index.js'
+import type { KeyShare, NamedGroup } from '../crypto/index.js'
 import { ProtocolError } from './alert.js'
-import { checkAuthentication, makeCertificate, readCertificate } from './authentication.js'
+import { checkAuthentication, makeCertificate, ownCertificateType, readCertificate } from './authentication.js'
 import type { Carrier } from './carrier.js'
 import { checkCertificateVerify, makeCertificateVerify } from './certificate-verify.js'
 import { type Suite, suiteOf } from './cipher-suite.js'
 import type { ClientConfig } from './config.js'
 import type { PeerIdentity } from './credential.js'
 import type { Established } from './established.js'
-import { type ExtensionTable, type Extensions, type ExtensionValue, extensionValue } from './extension-table.js'
+import { type Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
 import type { KeyLog } from './key-log.js'
 import { EarlySecret, type TrafficSecret } from './key-schedule.js'
@@ -88,7 +88,8 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     },
     handshakeExporter: (label, context, length) => handshakeExporter.derive(label, context, length),
   }
-  const accepted = config.plug?.accept(view, extensions, psk !== undefined)
+  const authenticator = psk === undefined ? 'certificate' : psk.session ? 'session' : 'external_psk'
+  const accepted = config.plug?.accept(view, extensions, authenticator)
 
   const { request, peer } =
     psk === undefined
@@ -106,7 +107,10 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   keyLog.add('EXPORTER_SECRET', exporter)
   carrier.protect('read', 'application', readSecret, suite)
 
-  if (request) yield* sendAuthentication(hs, view, request, clientType)
+  if (request) {
+    const type = clientType ?? config.plug?.certificateType(view, 'client') ?? ext.CertificateType.X509
+    yield* sendAuthentication(hs, view, request, type)
+  }
   sendFinished(hs, clientTraffic)
   carrier.endFlight()
   carrier.protect('write', 'application', writeSecret, suite)
@@ -158,33 +162,33 @@ interface Offer {
   readonly shares: readonly KeyShare[]
   readonly psks: readonly PskOffer[]
   readonly plug: PlugOffer
-  readonly clientTypes: readonly number[]
-  readonly serverTypes: readonly number[]
 }
 
 function* makeOffer({ config, keyLog }: ClientState): Step<Offer> {
   const { entropy, serverName } = config
   const random = entropy.bytes(32)
   keyLog.begin(random)
+  const types = {
+    clientCertificateTypes: config.certificateTypes,
+    serverCertificateTypes: config.peer.certificateTypes,
+  }
   const plug = config.plug
     ? yield* config.plug.offer({
+        ...types,
         serverName,
         get signal() {
           return config.signal()
         },
       })
-    : NO_OFFER
+    : { ...types, extensions: [] }
   return {
     random,
     sessionId: config.middleboxCompatibility ? entropy.bytes(32) : EMPTY,
     shares: config.keyShareGroups.map(group => entropy.keyShare(group as NamedGroup)),
     psks: pskOffers(config),
     plug,
-    clientTypes: [...config.certificateTypes, ...plug.clientCertificateTypes],
-    serverTypes: [...plug.serverCertificateTypes, ...config.peer.certificateTypes],
   }
 }
-const NO_OFFER: PlugOffer = { extensions: [], serverCertificateTypes: [], clientCertificateTypes: [] }
 
 /** A ClientHello as it was sent. */
 interface SentHello {
@@ -251,11 +255,12 @@ function helloExtensions(
   if (config.recordSizeLimit !== undefined) {
     values.push(extensionValue(ext.recordSizeLimit.client_hello, config.recordSizeLimit))
   }
-  if (!isX509Only(offer.clientTypes)) {
-    values.push(extensionValue(ext.clientCertificateType.client_hello, [...offer.clientTypes]))
+  const { clientCertificateTypes, serverCertificateTypes } = offer.plug
+  if (!isX509Only(clientCertificateTypes)) {
+    values.push(extensionValue(ext.clientCertificateType.client_hello, [...clientCertificateTypes]))
   }
-  if (!isX509Only(offer.serverTypes)) {
-    values.push(extensionValue(ext.serverCertificateType.client_hello, [...offer.serverTypes]))
+  if (!isX509Only(serverCertificateTypes)) {
+    values.push(extensionValue(ext.serverCertificateType.client_hello, [...serverCertificateTypes]))
   }
   if (cookie) values.push(extensionValue(ext.cookie.client_hello, cookie))
   values.push(...offer.plug.extensions)
@@ -405,14 +410,14 @@ function checkEncryptedExtensions({ config }: ClientState, offer: Offer, extensi
     throw new ProtocolError('illegal_parameter', 'a record_size_limit below 64 is not allowed')
   }
   const serverType = extensions.get(ext.serverCertificateType.encrypted_extensions)
-  if (serverType !== undefined && !offer.serverTypes.includes(serverType)) {
+  if (serverType !== undefined && !offer.plug.serverCertificateTypes.includes(serverType)) {
     throw new ProtocolError('illegal_parameter', 'the server selects a server_certificate_type that was not offered')
   }
   const clientType = extensions.get(ext.clientCertificateType.encrypted_extensions)
-  if (clientType !== undefined && !offer.clientTypes.includes(clientType)) {
+  if (clientType !== undefined && !offer.plug.clientCertificateTypes.includes(clientType)) {
     throw new ProtocolError('illegal_parameter', 'the server selects a client_certificate_type that was not offered')
   }
-  return { alpn, serverType, clientType: clientType ?? ext.CertificateType.X509 }
+  return { alpn, serverType, clientType }
 }
 
 /** A CertificateRequest as it was received. */
@@ -472,7 +477,7 @@ function* sendAuthentication(hs: ClientState, view: View, request: Request, cert
       serverName: config.serverName,
       signatureSchemes: schemes,
       certificateSchemes: request.extensions.get(ext.signatureAlgorithmsCert.certificate_request) ?? schemes,
-      certificateType,
+      certificateType: ownCertificateType(certificateType),
       authorities: request.extensions.get(ext.certificateAuthorities.certificate_request) ?? [],
       asksForOcsp: request.extensions.has(ext.statusRequest.certificate_request),
     }),

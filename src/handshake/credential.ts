@@ -1,5 +1,5 @@
 import type { PublicKey, SigningKey } from '../crypto/index.js'
-import type { ExtensionValue, Extensions } from './extension-table.js'
+import type { Extensions, ExtensionValue } from './extension-table.js'
 
 /** What we authenticate with: a Certificate message in the making, and the key that signs for it. */
 export interface Credential {
@@ -30,7 +30,7 @@ export interface AuthenticationEntry {
 /** Who the peer is, as far as its credential says. */
 export interface PeerIdentity {
   readonly certificateType: number
-  /** DER certificates, end entity first, for X.509; the SubjectPublicKeyInfo for a raw public key. */
+  /** DER certificates, end entity first, for X.509; otherwise the SubjectPublicKeyInfo alone. */
   readonly chain: readonly Uint8Array[]
   /** The key that CertificateVerify was checked with. */
   readonly publicKey: PublicKey

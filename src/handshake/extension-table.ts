@@ -27,6 +27,9 @@ export interface ExtensionRow {
   /** Whether it may stand in a response although no extension of the same type was sent. Whoever adds such a row
    *  checks itself whether it was asked for. */
   readonly isSolicitedElsewhere: boolean
+  /** Whether the number means another extension in messages that it has no slot for, where it counts as unknown then.
+   *  Otherwise it may not stand there. */
+  readonly isUnknownElsewhere: boolean
 }
 
 /** Defines a row: `extension(0, 'server_name', { client_hello: …, encrypted_extensions: … })`.
@@ -35,13 +38,14 @@ export function extension<S extends Partial<Record<Place, Codec<unknown>>>>(
   type: number,
   name: string,
   codecs: S,
-  options: { readonly isSolicitedElsewhere?: boolean } = {},
+  options: { readonly isSolicitedElsewhere?: boolean; readonly isUnknownElsewhere?: boolean } = {},
 ): { readonly [P in keyof S]: S[P] extends Codec<infer T> ? Slot<T> : never } & { readonly row: ExtensionRow } {
   const slots: Record<string, Slot<unknown>> = {}
   for (const [place, codec] of Object.entries(codecs)) {
     slots[place] = { type, name, codec }
   }
-  const row = { type, name, slots, isSolicitedElsewhere: options.isSolicitedElsewhere ?? false }
+  const { isSolicitedElsewhere = false, isUnknownElsewhere = false } = options
+  const row = { type, name, slots, isSolicitedElsewhere, isUnknownElsewhere }
   // The slots are those of `codecs`, key by key.
   return { ...slots, row } as never
 }
@@ -121,10 +125,10 @@ export class ExtensionTable {
       seen.add(type)
       const row = this.#rows.get(type)
       const slot = row?.slots[place]
-      if (row && !slot) {
+      if (row && !slot && !row.isUnknownElsewhere) {
         throw new ProtocolError('illegal_parameter', `${row.name} may not stand in ${place}`)
       }
-      if (requested && !requested.has(type) && !row?.isSolicitedElsewhere) {
+      if (requested && !requested.has(type) && !(slot && row?.isSolicitedElsewhere)) {
         throw new ProtocolError(
           'unsupported_extension',
           `${place} holds extension ${this.#nameOf(type)}, which was not asked for`,

@@ -1,4 +1,12 @@
-export { AlertDescription, type AlertName, AlertReceived, alertFor, alertName, MisuseError, ProtocolError } from './alert.js'
+export {
+  AlertDescription,
+  type AlertName,
+  AlertReceived,
+  alertFor,
+  alertName,
+  MisuseError,
+  ProtocolError,
+} from './alert.js'
 export type { Carrier, Direction, Epoch } from './carrier.js'
 export { CipherSuite, type Suite, suiteOf } from './cipher-suite.js'
 export { clientHandshake } from './client.js'
@@ -18,13 +26,13 @@ export type {
   CredentialEntry,
   PeerIdentity,
 } from './credential.js'
-export { defaultGroups, defaultSignatureSchemes, defaultCertificateSchemes, defaultCipherSuites } from './defaults.js'
+export { defaultCertificateSchemes, defaultCipherSuites, defaultGroups, defaultSignatureSchemes } from './defaults.js'
 export type { Established } from './established.js'
 export {
   type ExtensionRow,
+  Extensions,
   ExtensionTable,
   type ExtensionValue,
-  Extensions,
   extension,
   extensionValue,
   type Place,
@@ -35,17 +43,20 @@ export { KeyLog } from './key-log.js'
 export { EarlySecret, Exporter, HandshakeSecret, MainSecret, TrafficSecret } from './key-schedule.js'
 export { Machine, receive, type Step, until, type Wait } from './machine.js'
 export {
+  Certificate,
+  ClientHello,
+  decodeMessage,
+  EncryptedExtensions,
+  encodeMessage,
   HandshakeType,
   KeyUpdate,
-  decodeMessage,
-  encodeMessage,
   type Message,
   MessageAssembler,
   messageName,
 } from './messages.js'
 export { makeTickets, readTicket } from './new-session-ticket.js'
 export { type PeerCheckOptions, peerCheck } from './peer-check.js'
-export type { EarlyView, Plug, PlugAnswer, PlugOffer, View } from './plug.js'
+export type { Authenticator, EarlyView, Plug, PlugAnswer, PlugOffer, View } from './plug.js'
 export { serverHandshake } from './server.js'
 export { decodeSession, encodeSession, type Session, type TicketState } from './session.js'
 export { TICKET_KEY_LENGTH, TicketIssuer } from './ticket.js'

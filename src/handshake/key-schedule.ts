@@ -1,5 +1,5 @@
 import { concat, EMPTY, encode, opaque, struct, uint16, utf8 } from '../bytes/index.js'
-import { equalSecrets, hash, hashLength, type HashName, hkdfExtract, MacKey } from '../crypto/index.js'
+import { equalSecrets, type HashName, hash, hashLength, hkdfExtract, MacKey } from '../crypto/index.js'
 
 /*
  * RFC 8446 §7.1:

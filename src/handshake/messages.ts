@@ -188,4 +188,3 @@ export class MessageAssembler {
     return { type, raw, body: raw.subarray(4) }
   }
 }
-

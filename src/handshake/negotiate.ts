@@ -68,7 +68,8 @@ export function chooseScheme(own: readonly number[], peer: readonly number[]): n
 /** Which of our shares the server completed. @throws ProtocolError illegal_parameter for a group we sent none for */
 export function shareOf(group: number, shares: readonly KeyShare[]): KeyShare {
   const share = shares.find(candidate => candidate.group === group)
-  if (!share) throw new ProtocolError('illegal_parameter', 'server_hello has a key share for a group without one of ours')
+  if (!share)
+    throw new ProtocolError('illegal_parameter', 'server_hello has a key share for a group without one of ours')
   return share
 }
 
@@ -79,5 +80,8 @@ export function fitsHash(suite: Suite, hash: HashName): boolean {
 
 function quote(names: readonly string[]): string {
   // Protocol names are a peer's bytes: show what prints, bounded.
-  return names.slice(0, 8).map(name => JSON.stringify(name.replace(/[^\x21-\x7e]/g, '?').slice(0, 32))).join(', ')
+  return names
+    .slice(0, 8)
+    .map(name => JSON.stringify(name.replace(/[^\x21-\x7e]/g, '?').slice(0, 32)))
+    .join(', ')
 }

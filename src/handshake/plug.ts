@@ -1,8 +1,9 @@
 import type { PublicKey } from '../crypto/index.js'
 import type { Suite } from './cipher-suite.js'
 import type { Authentication, Credential } from './credential.js'
-import type { ExtensionRow, ExtensionValue, Extensions } from './extension-table.js'
+import type { ExtensionRow, Extensions, ExtensionValue } from './extension-table.js'
 import type { Step } from './machine.js'
+import type { Message } from './messages.js'
 
 /** What a plug may know of a handshake, from ServerHello on. Read-only. */
 export interface View {
@@ -29,28 +30,40 @@ export interface View {
 /** What a plug knows before ServerHello. */
 export interface EarlyView {
   readonly serverName: string | undefined
+  /** The certificate types (RFC 7250) that this client presents and takes as it is configured. */
+  readonly clientCertificateTypes: readonly number[]
+  readonly serverCertificateTypes: readonly number[]
   readonly signal: AbortSignal
 }
+
+/** What a handshake authenticates with: certificates, the PSK of a session that is resumed, or an external PSK. */
+export type Authenticator = 'certificate' | 'session' | 'external_psk'
 
 /** Something that takes part in one handshake without the handshake knowing what it is. Its numbers (extensions,
  *  alerts, certificate types) are its own; its steps may wait for the outside world. */
 export interface Plug {
   /** Rows added to the table of RFC 8446 §4.2. */
   readonly extensions: readonly ExtensionRow[]
-  /** Client: what stands in the ClientHello, the same in both if there is a second one, and the certificate types
-   *  (RFC 7250) that it adds to the lists of this client. */
+  /** The names of the alerts that it defines, by number. */
+  readonly alertNames: ReadonlyMap<number, string>
+  /** Is shown each handshake message as it passes, before it was looked at. It must not throw. */
+  readonly observe?: (direction: 'sent' | 'received', message: Message) => void
+  /** Client: what stands in the ClientHello, the same in both if there is a second one. */
   offer(hs: EarlyView): Step<PlugOffer>
   /** Server: what stands in EncryptedExtensions. */
-  answer(hs: View, isResumed: boolean): Step<PlugAnswer>
+  answer(hs: View, authenticator: Authenticator): Step<PlugAnswer>
   /** Client: checks the server's answer. @throws ProtocolError */
-  accept(hs: View, answer: Extensions, isResumed: boolean): { readonly needsCertificateRequest: boolean }
+  accept(hs: View, answer: Extensions, authenticator: Authenticator): { readonly needsCertificateRequest: boolean }
   /** The certificate type of that side's Certificate where no extension of RFC 7250 says it; undefined: X509. */
   certificateType(hs: View, side: 'client' | 'server'): number | undefined
-  /** Before we authenticate: may replace or extend the credential; null for the empty Certificate of a client. */
+  /** Before we authenticate: may replace or extend the credential; null for the empty Certificate of a client.
+   *  @param own the credential of the negotiated certificate type; the X.509 one where that type is the plug's */
   prove(hs: View, own: Credential | null): Step<Credential | null>
   /** Before the peer's CertificateVerify is checked: may supply the key, may refuse.
-   *  @param peer null if the peer sent no certificate */
-  examine(hs: View, peer: Authentication | null): Step<PublicKey | null>
+   *  @param peer null if the peer sent no certificate
+   *  @param publicKey the key in its first entry; null where the certificate type is the plug's
+   *  @returns the key that CertificateVerify is checked with, null for that of the first entry */
+  examine(hs: View, peer: Authentication | null, publicKey: PublicKey | null): Step<PublicKey | null>
   /** What a later connection that resumes this one has to know; null if it must not be resumed. */
   saveSession(): Uint8Array | null
   /** Whether a session may be resumed now, given what `saveSession` said then; asked before it is offered (client) or
@@ -60,6 +73,8 @@ export interface Plug {
 
 export interface PlugOffer {
   readonly extensions: readonly ExtensionValue[]
+  /** The certificate types (RFC 7250) to offer, those of the client's configuration included, in order of
+   *  preference. */
   readonly serverCertificateTypes: readonly number[]
   readonly clientCertificateTypes: readonly number[]
 }

@@ -1,9 +1,9 @@
-import { hashLength, type HashName } from '../crypto/index.js'
+import type { TypeOf } from '../bytes/index.js'
+import { type HashName, hashLength } from '../crypto/index.js'
 import { ProtocolError } from './alert.js'
 import { suiteOf } from './cipher-suite.js'
 import type { ClientConfig } from './config.js'
 import type { OfferedPsks } from './extensions.js'
-import type { TypeOf } from '../bytes/index.js'
 import { EarlySecret, type TrafficSecret } from './key-schedule.js'
 import type { Session } from './session.js'
 import type { Transcript } from './transcript.js'
@@ -29,7 +29,7 @@ export function pskOffers(config: ClientConfig): readonly PskOffer[] {
       hash: suiteOf(session.cipherSuite)?.hash ?? 'sha256',
       session,
       // RFC 8446 §4.2.11.1: age in ms plus ticket_age_add, modulo 2^32.
-      obfuscatedAge: now => (Math.max(0, now - Number(session.receivedAt)) + session.ticketAgeAdd) % 2 ** 32 >>> 0,
+      obfuscatedAge: now => ((Math.max(0, now - Number(session.receivedAt)) + session.ticketAgeAdd) % 2 ** 32) >>> 0,
     })
   }
   for (const { identity, key, hash } of config.preSharedKeys) {
@@ -88,4 +88,3 @@ export function bind(hello: Uint8Array, offers: readonly PskOffer[], transcript:
 export function checkBinder(key: TrafficSecret, transcriptHash: Uint8Array, binder: Uint8Array): void {
   if (!key.isVerifyData(transcriptHash, binder)) throw new ProtocolError('decrypt_error', 'the PSK binder is wrong')
 }
-

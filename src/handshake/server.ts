@@ -1,14 +1,14 @@
 import { EMPTY, equalBytes, type TypeOf } from '../bytes/index.js'
 import type { NamedGroup } from '../crypto/index.js'
 import { ProtocolError } from './alert.js'
-import { checkAuthentication, makeCertificate, readCertificate } from './authentication.js'
+import { checkAuthentication, makeCertificate, ownCertificateType, readCertificate } from './authentication.js'
 import type { Carrier } from './carrier.js'
 import { checkCertificateVerify, makeCertificateVerify } from './certificate-verify.js'
 import { type Suite, suiteOf } from './cipher-suite.js'
 import type { ServerConfig } from './config.js'
 import type { PeerIdentity } from './credential.js'
 import type { Established } from './established.js'
-import { type ExtensionTable, type Extensions, type ExtensionValue, extensionValue } from './extension-table.js'
+import { type Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
 import type { KeyLog } from './key-log.js'
 import { EarlySecret, type TrafficSecret } from './key-schedule.js'
@@ -95,7 +95,8 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
     },
     handshakeExporter: (label, context, length) => handshakeExporter.derive(label, context, length),
   }
-  const plugged = config.plug ? yield* config.plug.answer(view, psk !== undefined) : NO_ANSWER
+  const authenticator = psk === undefined ? 'certificate' : psk.ticket ? 'session' : 'external_psk'
+  const plugged = config.plug ? yield* config.plug.answer(view, authenticator) : NO_ANSWER
   const types = certificateTypes(config, offer, plugged, psk !== undefined)
   sendEncryptedExtensions(hs, offer, plugged, types, alpn, psk !== undefined)
   const asksClient = types.asksClient
@@ -348,7 +349,8 @@ function mayResume(config: ServerConfig, offer: Offer, suite: Suite, ticket: Tic
     age <= ticket.lifetimeSeconds * 1000 &&
     ticket.serverName === offer.extensions.get(ext.serverName.client_hello) &&
     (config.clientAuthentication !== 'required' || ticket.peerChain.length > 0) &&
-    (config.clientAuthentication !== 'none' || ticket.peerChain.length === 0) &&
+    // A client may have authenticated because the plug asked it to: then the plug decides.
+    (config.clientAuthentication !== 'none' || ticket.peerChain.length === 0 || config.plug !== undefined) &&
     (config.acceptsTicket?.(ticket) ?? true) &&
     (config.plug
       ? ticket.plugState.length > 0 && config.plug.restoreSession(ticket.plugState)
@@ -459,7 +461,7 @@ function* sendAuthentication(hs: ServerState, offer: Offer, view: View, certific
       serverName: view.serverName,
       signatureSchemes: schemes,
       certificateSchemes: offer.extensions.get(ext.signatureAlgorithmsCert.client_hello) ?? schemes,
-      certificateType,
+      certificateType: ownCertificateType(certificateType),
       authorities: offer.extensions.get(ext.certificateAuthorities.client_hello) ?? [],
       asksForOcsp: offer.extensions.has(ext.statusRequest.client_hello),
     }),
@@ -502,7 +504,7 @@ function* readClientAuthentication(
   const authentication = readCertificate(hs.table, message, certificateType, REQUESTED_OF_CLIENT)
   hs.transcript.add(message.raw)
   if (!authentication) {
-    if (config.plug) yield* config.plug.examine(view, null)
+    if (config.plug) yield* config.plug.examine(view, null, null)
     if (config.clientAuthentication === 'required') {
       throw new ProtocolError('certificate_required', 'the client sends no certificate')
     }

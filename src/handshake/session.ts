@@ -1,4 +1,17 @@
-import { type Codec, decode, EMPTY, encode, opaque, struct, type TypeOf, uint8, uint16, uint32, uint64, vector } from '../bytes/index.js'
+import {
+  type Codec,
+  decode,
+  EMPTY,
+  encode,
+  opaque,
+  struct,
+  type TypeOf,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
+  vector,
+} from '../bytes/index.js'
 
 /** A codec for text that may be missing: an absent one is empty. */
 const optionalText: Codec<string | undefined> = {

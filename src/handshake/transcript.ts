@@ -1,5 +1,5 @@
 import { concat } from '../bytes/index.js'
-import { hash, hashLength, type HashName, RunningHash } from '../crypto/index.js'
+import { type HashName, hash, hashLength, RunningHash } from '../crypto/index.js'
 
 /** Transcript-Hash (RFC 8446 §4.4.1). The hash function is not known before ServerHello (for a client), so the first
  *  messages are kept until it is. */

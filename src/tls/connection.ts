@@ -191,8 +191,7 @@ export class TlsConnection implements Carrier {
     if (this.#hasSentClose || this.#state === 'closed') return
     if (this.#state === 'open' || this.#state === 'handshake') {
       this.#hasSentClose = true
-      const alert =
-        this.#state === 'open' ? [AlertDescription.close_notify] : [AlertDescription.user_canceled, 0]
+      const alert = this.#state === 'open' ? [AlertDescription.close_notify] : [AlertDescription.user_canceled, 0]
       for (const description of alert) this.#sendAlert(WARNING, description)
     }
     if (this.#state !== 'open') this.#state = 'closed'
@@ -226,6 +225,7 @@ export class TlsConnection implements Carrier {
   // What the handshake asks of the layer below.
 
   send(message: Uint8Array): void {
+    this.#config.plug?.observe?.('sent', { type: message[0] ?? 0, body: message.subarray(4), raw: message })
     this.#flight.push(message)
   }
 
@@ -252,7 +252,8 @@ export class TlsConnection implements Carrier {
   }
 
   compatibility(): void {
-    const isWanted = this.side === 'server' || ('middleboxCompatibility' in this.#config && this.#config.middleboxCompatibility)
+    const isWanted =
+      this.side === 'server' || ('middleboxCompatibility' in this.#config && this.#config.middleboxCompatibility)
     if (this.#hasSentChangeCipherSpec || !isWanted) return
     this.#hasSentChangeCipherSpec = true
     this.endFlight()
@@ -298,6 +299,7 @@ export class TlsConnection implements Carrier {
     while (!this.pause && this.#state !== 'closed') {
       const message = this.#assembler.take()
       if (!message) return
+      this.#config.plug?.observe?.('received', message)
       if (this.#machine) {
         this.#machine.receive(message)
         this.#afterStep()
@@ -380,7 +382,7 @@ export class TlsConnection implements Carrier {
     }
     // All other alerts are fatal whatever their level; one that says it is not is malformed.
     if (level === WARNING) throw new ProtocolError('decode_error', 'there are no warnings in TLS 1.3')
-    this.#end(new AlertReceived(description))
+    this.#end(new AlertReceived(description, this.#config.plug?.alertNames.get(description)))
   }
 
   /** RFC 8446 §5: dropped, if it is the one that middleboxes are fed with, while there is a handshake. */

@@ -1,3 +1,3 @@
-export { type ConnectionEvent, ConnectionEnded, type RecordOptions, TlsConnection } from './connection.js'
+export { ConnectionEnded, type ConnectionEvent, type RecordOptions, TlsConnection } from './connection.js'
 export { ContentType } from './record.js'
 export type { PaddingRule } from './record-writer.js'
