@@ -1,0 +1,197 @@
+#!/usr/bin/env node
+// What stands behind `npm start`, `npm test` and the other scripts of package.json. It needs Node and npm, nothing else:
+// what is missing is installed, what is stale is built, then the command runs.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
+
+const USAGE = `usage: node scripts/run.mjs <command>
+
+  demo [options]             the demonstration (npm start)
+  test [--verbose] [paths]   lint, format and all tests (npm test); with paths, only the tests under them:
+                             npm test -- test/x509 test/bytes/codec.test.ts
+                             options that begin with --test- go to Node's own test runner:
+                             npm test -- test/tls --test-name-pattern="second HelloRetryRequest"
+  interop [--verbose]        the tests against OpenSSL, curl, tshark and Node's tls (test/interop)
+  build                      compiles src/ to dist/, and apps/, test/ and bench/ to build/
+  lint                       linter and formatter, without changing anything
+  format                     formats, and mends what the linter can mend
+  bench [options]            the benchmarks, side by side with Node's tls`
+
+const COMMANDS = {
+  demo: args => run('node', [join('build', 'apps', 'demo', 'main.js'), ...args], { needs: ['src', 'apps'] }),
+  test,
+  interop: args => test(['test/interop', ...args]),
+  build: () => build(['.']),
+  lint: () => run('biome', ['check']),
+  format: () => run('biome', ['check', '--write']),
+  bench: args => run('node', [join('build', 'bench', 'main.js'), ...args], { needs: ['src', 'bench'] }),
+}
+
+/** A failure that is told in one sentence, without a stack. */
+class Failure extends Error {
+  /** @param {string} message @param {number} [exitCode] */
+  constructor(message, exitCode = 1) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}
+
+/** Everything, or the tests under the paths given. Node's summary comes last, but for a sentence on what else failed. */
+function test(args) {
+  const isVerbose = args.includes('--verbose')
+  const runnerOptions = args.filter(arg => arg.startsWith('--test-'))
+  const paths = args.filter(arg => arg !== '--verbose' && !arg.startsWith('--test-'))
+  install()
+  build(['.'])
+  const isLintClean = paths.length > 0 || execute('biome', ['check']) === 0
+  const reporter = isVerbose ? 'spec' : pathToFileURL(join(ROOT, 'scripts', 'reporter.mjs')).href
+  const code = execute('node', [
+    '--enable-source-maps',
+    '--test',
+    `--test-concurrency=${availableParallelism()}`,
+    `--test-timeout=${TEST_TIMEOUT}`,
+    `--test-reporter=${reporter}`,
+    '--test-reporter-destination=stdout',
+    ...runnerOptions,
+    ...testFiles(paths),
+  ])
+  if (code !== 0) throw new Failure('Tests failed: see above.')
+  if (!isLintClean) throw new Failure('The tests pass, but the linter does not: `npm run format` mends most of it.')
+}
+
+/** ms that one test may take before it counts as hung. */
+const TEST_TIMEOUT = 120_000
+
+/** The compiled tests under the given paths. The sources decide, so a test that was removed does not live on in build/. */
+function testFiles(paths) {
+  const all = filesUnder('test').filter(file => file.endsWith('.test.ts'))
+  const wanted = paths.map(path => relative(ROOT, resolve(process.env.INIT_CWD ?? process.cwd(), path)))
+  for (const path of wanted) {
+    if (!all.some(file => isUnder(file, path))) throw new Failure(`No test stands at or under ${path}.`, 2)
+  }
+  const chosen = wanted.length === 0 ? all : all.filter(file => wanted.some(path => isUnder(file, path)))
+  return chosen.map(file => join('build', file.replace(/\.ts$/, '.js')))
+}
+
+/** @param {string} file @param {string} path a file or a folder */
+function isUnder(file, path) {
+  return path === '' || file === path || file.startsWith(path + sep)
+}
+
+/** Installs and builds what the command needs, then runs it in this process's stead. */
+function run(program, args, { needs = [] } = {}) {
+  install()
+  if (needs.length > 0) build(needs)
+  const code = execute(program, args)
+  if (code !== 0) throw new Failure('', code)
+}
+
+/** Runs `npm ci` unless what package-lock.json asks for is there. */
+function install() {
+  if (isInstalled()) return
+  say('Installing dependencies …')
+  // Under npm its own program is known; started by hand, npm is on the path (and is a script on Windows).
+  const npm = process.env.npm_execpath
+  const options = { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] }
+  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  const result = npm
+    ? spawnSync(process.execPath, [npm, ...args], options)
+    : spawnSync('npm', args, { ...options, shell: process.platform === 'win32' })
+  if (result.error) throw new Failure(`npm cannot be started: ${result.error.message}`)
+  if (result.status !== 0) throw new Failure('npm could not install the dependencies: see above.')
+}
+
+function isInstalled() {
+  const wanted = readLock('package-lock.json')
+  const present = readLock(join('node_modules', '.package-lock.json'))
+  return Object.entries(wanted).every(
+    ([path, { version, optional }]) => path === '' || optional || present[path]?.version === version,
+  )
+}
+
+function readLock(file) {
+  const path = join(ROOT, file)
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).packages : {}
+}
+
+/** The TypeScript projects, and where each one's output goes. */
+const PROJECTS = { src: 'dist', apps: 'build/apps', test: 'build/test', bench: 'build/bench' }
+
+/** Compiles what has changed. @param {string[]} projects folders with a tsconfig.json */
+function build(projects) {
+  install()
+  const code = execute('tsc', ['-b', ...projects, ...(removeStaleOutput() ? ['--force'] : [])])
+  if (code !== 0) throw new Failure('The TypeScript compiler found errors: see above.')
+}
+
+/** Removes output whose source is gone. @returns whether output is missing that the compiler believes to be there */
+function removeStaleOutput() {
+  let isOutputMissing = false
+  for (const [source, output] of Object.entries(PROJECTS)) {
+    const sources = new Set(filesUnder(source).map(file => file.replace(/\.ts$/, '')))
+    for (const file of filesUnder(output)) {
+      const stem = relative(output, file).replace(/(\.d\.ts|\.js\.map|\.js)$/, '')
+      if (!sources.has(join(source, stem))) rmSync(join(ROOT, file))
+    }
+    isOutputMissing ||= existsSync(join(ROOT, 'build', `${source}.tsbuildinfo`)) && !existsSync(join(ROOT, output))
+  }
+  return isOutputMissing
+}
+
+/** Files in a folder and its folders, relative to the root; none if there is no such folder. */
+function filesUnder(folder) {
+  const path = join(ROOT, folder)
+  if (!existsSync(path)) return []
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => relative(ROOT, join(entry.parentPath ?? entry.path, entry.name)))
+    .sort()
+}
+
+/** Programs of our dependencies, as the files that Node runs. */
+const PROGRAMS = {
+  tsc: join('node_modules', 'typescript', 'bin', 'tsc'),
+  biome: join('node_modules', '@biomejs', 'biome', 'bin', 'biome'),
+}
+
+/** Runs `node` or one of PROGRAMS with our terminal. @returns its exit code */
+function execute(program, args) {
+  const script = program === 'node' ? [] : [PROGRAMS[program]]
+  const { status, signal, error } = spawnSync(process.execPath, [...script, ...args], { cwd: ROOT, stdio: 'inherit' })
+  if (error) throw new Failure(`${program} cannot be started: ${error.message}`)
+  if (signal) throw new Failure(`${program} was ended by ${signal}.`)
+  return status
+}
+
+function say(sentence) {
+  process.stderr.write(`${sentence}\n`)
+}
+
+function checkNode() {
+  const { node } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).engines
+  const [needMajor, needMinor] = node.replace('>=', '').split('.').map(Number)
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if (major < needMajor || (major === needMajor && minor < needMinor)) {
+    throw new Failure(`This needs Node ${node}; what runs here is Node ${process.versions.node}.`, 2)
+  }
+}
+
+function main([name, ...args]) {
+  checkNode()
+  const command = Object.hasOwn(COMMANDS, name ?? '') ? COMMANDS[name] : undefined
+  if (!command) throw new Failure(name ? `There is no command "${name}".\n\n${USAGE}` : USAGE, 2)
+  command(args)
+}
+
+try {
+  main(process.argv.slice(2))
+} catch (error) {
+  if (!(error instanceof Failure)) throw error
+  if (error.message) say(error.message)
+  process.exitCode = error.exitCode
+}
