@@ -1,16 +1,22 @@
 import type { Check, Cmw, IdentityKey, TrustworthinessVector } from '../rats/index.js'
-import type { PlatformRoots } from './platform-roots.js'
-import type { PlatformFacts, ReferenceValues } from './reference-values.js'
+import type { EndorsementNeed, Endorsements } from './endorsements.js'
 import type { Finding } from './finding.js'
+import type { RootsByKind } from './platform-roots.js'
+import type { PlatformFacts, ReferenceValues } from './reference-values.js'
 
 /** What the Verifier knows and the Evidence has to agree with. */
-export interface AppraisalInputs {
+export interface AppraisalInputs extends OriginInputs {
   /** What the Evidence has to hold, whole and inside its signed part. */
   readonly challenge: Uint8Array
   /** The key that the Evidence has to speak for; null when it is to be taken out of the Evidence. */
   readonly key: IdentityKey | null
-  readonly roots: PlatformRoots
   readonly referenceValues: ReferenceValues
+}
+
+/** What the Verifier knows about where genuine reports come from. */
+export interface OriginInputs {
+  readonly roots: RootsByKind
+  readonly endorsements: Endorsements
   /** Milliseconds since 1970. */
   readonly at: number
 }
@@ -44,8 +50,12 @@ export interface EvidenceFormat {
   readonly mediaTypes: readonly string[]
   /** The size of the challenge in bytes where the format fixes it; undefined where 8 to 64 will do. */
   readonly challengeLength: number | undefined
+  /** The collateral that this Evidence asks for; absent for formats that need none but what is configured.
+   *  @throws MalformedEvidence as `appraise` does */
+  needs?(message: Cmw): readonly EndorsementNeed[]
   /** Appraises, without IO: the same arguments give the same findings.
-   *  @throws MalformedEvidence if the message cannot be read: such Evidence is not appraised at all */
+   *  @throws MalformedEvidence if the message cannot be read: such Evidence is not appraised at all
+   *  @throws MissingEndorsement if something is missing without which nothing can be said about it */
   appraise(message: Cmw, inputs: AppraisalInputs): Appraisal
 }
 
@@ -56,17 +66,39 @@ export interface Platform<Report> {
   readonly kind: string
   /** `eat_profile` (RFC 9711 §4.3.2) that its reports carry; undefined for reports that are no EAT. */
   readonly profile: string | undefined
+  /** Whether nothing of this kind is ever more than simulated. */
   readonly isSimulated: boolean
   /** What a policy may and must say about it. */
   readonly policyTerms: PolicyTerms
   /** Reads a report. @throws MessageError or CborError if it has not the form of the format */
   decode(report: Uint8Array): Report
-  /** Signature and certificate chain, up to a trusted root. */
-  checkOrigin(report: Report, roots: PlatformRoots, at: number): readonly Finding[]
+  /** Signature and certificate chain, up to a trusted root, and the standing of the platform's TCB.
+   *  @throws MissingEndorsement */
+  checkOrigin(report: Report, inputs: OriginInputs): Origin
   /** The challenge inside the signed report, for the caller to compare. */
   challengeOf(report: Report): Uint8Array
-  /** What the report says about the platform, in the words that reference values are written in. */
-  factsOf(report: Report): PlatformFacts
+  /** What the report says about the platform, in the words that reference values are written in.
+   *  @param origin what `checkOrigin` found, where facts come from the collateral */
+  factsOf(report: Report, origin: Origin): PlatformFacts
+}
+
+/** What was found about where a report comes from. */
+export interface Origin {
+  readonly findings: readonly Finding[]
+  /** Whether the chain or the collateral says that it belongs to a simulated platform. */
+  readonly isSimulated: boolean
+  /** How the collateral rates the platform's TCB; undefined where nothing rates it. */
+  readonly tcb?: TcbStanding | undefined
+}
+
+/** How a vendor rates a platform's Trusted Computing Base. */
+export interface TcbStanding {
+  /** The vendor's word: `UpToDate`, `SWHardeningNeeded`. */
+  readonly status: string
+  /** Milliseconds since 1970 since when the platform could have had a better one; null if unknown or up to date. */
+  readonly outdatedSince: number | null
+  /** Names of published weaknesses: `INTEL-SA-00615`. */
+  readonly advisories: readonly string[]
 }
 
 /** What a policy may and must say about a kind of platform. */
@@ -77,9 +109,24 @@ export interface PolicyTerms {
   readonly lifecycles: readonly string[]
   /** Names of the claims that a policy can ask for. */
   readonly claims: readonly string[]
+  /** All measurements that its reports can hold; absent where the platform's owner names them. */
+  readonly measurements?: readonly string[]
+  /** Components whose version a policy can set a minimum for, such as `microcode`; absent where there are none. */
+  readonly versions?: readonly string[]
+  /** TCB statuses that its collateral can give; absent where nothing rates the TCB. */
+  readonly tcbStatuses?: {
+    readonly known: readonly string[]
+    /** Those that a policy allows without saying so. */
+    readonly usual: readonly string[]
+  }
 }
 
 /** Evidence that has not the form of its format. */
 export class MalformedEvidence extends Error {
   readonly code = 'ERR_EVIDENCE_MALFORMED'
+
+  constructor(sentence: string, options?: ErrorOptions) {
+    super(sentence, options)
+    this.name = 'MalformedEvidence'
+  }
 }

@@ -1,4 +1,4 @@
-import { concat, hex } from '../bytes/index.js'
+import { hex, utf8 } from '../bytes/index.js'
 import { hash, type PublicKey } from '../crypto/index.js'
 import { type Certificate, checkChain, describeName, TrustAnchors } from '../x509/index.js'
 import { isSimulatedName } from './simulated/mark.js'
@@ -18,6 +18,8 @@ export interface TrustedChain {
 export class PlatformRoots {
   /** A digest over all roots, in any order: lower-case hex. */
   readonly digest: string
+  /** Names of the roots that say of themselves that they belong to a simulated platform. */
+  readonly simulated: readonly string[]
   readonly #anchors: TrustAnchors
   readonly #verdicts = new Map<string, Verdict>()
 
@@ -25,8 +27,10 @@ export class PlatformRoots {
    *  @throws CertificateError if one of them cannot be read */
   constructor(certificates: readonly (string | Uint8Array)[]) {
     this.#anchors = TrustAnchors.from(certificates)
-    const fingerprints = this.#anchors.certificates.map(certificate => hex(hash('sha256', certificate.der))).sort()
-    this.digest = hex(hash('sha256', new TextEncoder().encode(fingerprints.join())))
+    const all = this.#anchors.certificates
+    const fingerprints = all.map(certificate => hex(hash('sha256', certificate.der))).sort()
+    this.digest = hex(hash('sha256', utf8(fingerprints.join())))
+    this.simulated = all.map(certificate => describeName(certificate.subject)).filter(isSimulatedName)
   }
 
   /** Checks a chain, the signer's certificate first.
@@ -44,3 +48,68 @@ export class PlatformRoots {
     return verdict.chain
   }
 }
+
+/** A chain that was found good, and the time in which all of its certificates are valid. */
+interface Verdict {
+  readonly chain: TrustedChain
+  /** Milliseconds since 1970. */
+  readonly notBefore: number
+  readonly notAfter: number
+}
+
+/** A peer can send any number of good chains of its own: as many verdicts are kept, and no more. */
+const MOST_VERDICTS = 1024
+
+function verdictOf(path: readonly Certificate[]): Verdict {
+  const [leaf] = path
+  const root = path.at(-1)
+  if (!leaf || !root) throw new Error('a checked chain has at least one certificate')
+  const names = path.map(certificate => describeName(certificate.subject))
+  return {
+    chain: {
+      publicKey: leaf.publicKey,
+      subject: names[0] ?? '',
+      root: names.at(-1) ?? '',
+      isSimulated: names.some(isSimulatedName),
+    },
+    notBefore: Math.max(...path.map(certificate => certificate.notBefore)),
+    notAfter: Math.min(...path.map(certificate => certificate.notAfter)),
+  }
+}
+
+/** Four bytes in front of each certificate, so that no two chains are hashed as the same bytes. */
+function lengthOf(certificate: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setUint32(0, certificate.length)
+  return bytes
+}
+
+function oldest<Key>(map: ReadonlyMap<Key, unknown>): Key {
+  for (const key of map.keys()) return key
+  throw new Error('the map is empty')
+}
+
+/** The roots by kind of platform: a certificate of one vendor says nothing about the platforms of another. */
+export class RootsByKind {
+  /** A digest over all of them: lower-case hex. */
+  readonly digest: string
+  /** Names of the roots that say of themselves that they belong to a simulated platform. */
+  readonly simulated: readonly string[]
+  readonly #roots: ReadonlyMap<string, PlatformRoots>
+
+  /** @param roots by kind, each as PEM text (one or several) or DER
+   *  @throws CertificateError if one of them cannot be read */
+  constructor(roots: Readonly<Record<string, readonly (string | Uint8Array)[]>>) {
+    this.#roots = new Map(Object.entries(roots).map(([kind, certificates]) => [kind, new PlatformRoots(certificates)]))
+    const digests = [...this.#roots].map(([kind, { digest }]) => `${kind} ${digest}`).sort()
+    this.digest = hex(hash('sha256', utf8(digests.join())))
+    this.simulated = [...this.#roots.values()].flatMap(({ simulated }) => simulated)
+  }
+
+  /** The roots for that kind of platform; none, if none were given. */
+  of(kind: string): PlatformRoots {
+    return this.#roots.get(kind) ?? NO_ROOTS
+  }
+}
+
+const NO_ROOTS = new PlatformRoots([])

@@ -1,4 +1,5 @@
-import { failed, type Finding, passed } from './finding.js'
+import { Assertion, type Finding, failed, passed } from './finding.js'
+import type { TcbStanding } from './format.js'
 
 /** What a platform says about itself, in the words that reference values are written in. */
 export interface PlatformFacts {
@@ -9,6 +10,10 @@ export interface PlatformFacts {
   readonly lifecycle: string | undefined
   /** All claims, for policy and for people; byte strings as lower-case hex. */
   readonly claims: Readonly<Record<string, unknown>>
+  /** Versions of the components that a minimum can be set for; absent where there are none. */
+  readonly versions?: ReadonlyMap<string, number>
+  /** How the collateral rates the platform's TCB; absent where nothing rates it. */
+  readonly tcb?: TcbStanding | undefined
 }
 
 /** Reference Values (RFC 9334 §8.3): what the platforms may look like that are to be trusted. */
@@ -32,6 +37,18 @@ export interface PlatformReference {
   readonly lifecycles: readonly string[] | null
   /** For each claim that is asked for, the values that will do. */
   readonly claims: ReadonlyMap<string, readonly ClaimValue[]>
+  /** By component, the lowest version that will do. */
+  readonly minimumVersions: ReadonlyMap<string, number>
+  /** Null for platforms whose TCB nothing rates. */
+  readonly tcb: TcbReference | null
+}
+
+/** Reference Values for how a platform's Trusted Computing Base is rated. */
+export interface TcbReference {
+  /** The vendor's words for what will do at any time. */
+  readonly statuses: readonly string[]
+  /** For how many seconds after a better TCB came out another status will do as well. */
+  readonly graceSeconds: number
 }
 
 /** A value that a claim can be compared with. */
@@ -45,11 +62,21 @@ export interface MeasurementSet {
   readonly values: ReadonlyMap<string, readonly string[]>
 }
 
-/** Compares what a platform says about itself with what it may look like. */
-export function compareWithReferenceValues(facts: PlatformFacts, reference: PlatformReference): readonly Finding[] {
+/** Compares what a platform says about itself with what it may look like.
+ *  @param at milliseconds since 1970 */
+export function compareWithReferenceValues(
+  facts: PlatformFacts,
+  reference: PlatformReference,
+  at: number,
+): readonly Finding[] {
   const findings = [compareMeasurements(facts.measurements, reference), compareDebug(facts.isDebuggable, reference)]
   if (reference.lifecycles !== null) findings.push(compareLifecycle(facts.lifecycle, reference.lifecycles, reference))
-  for (const [name, allowed] of reference.claims) findings.push(compareClaim(name, facts.claims[name], allowed, reference))
+  for (const [name, minimum] of reference.minimumVersions) {
+    findings.push(compareVersion(name, facts.versions?.get(name), minimum, reference))
+  }
+  if (reference.tcb !== null) findings.push(compareTcb(facts.tcb, reference.tcb, reference, at))
+  for (const [name, allowed] of reference.claims)
+    findings.push(compareClaim(name, facts.claims[name], allowed, reference))
   return findings
 }
 
@@ -127,6 +154,52 @@ function compareLifecycle(
   return failed(subject, remedy, 'instance-identity', 96)
 }
 
+function compareVersion(
+  component: string,
+  version: number | undefined,
+  minimum: number,
+  reference: PlatformReference,
+): Finding {
+  const subject = {
+    name: 'version',
+    expected: `${component} at least ${minimum}`,
+    actual: version === undefined ? `no version of ${component}` : `${component} ${version}`,
+    source: `${reference.source}.minimumVersions.${component}`,
+  }
+  if (version !== undefined && version >= minimum) return passed(subject)
+  return failed(subject, `update the ${component} of the platform`, 'hardware', Assertion.contraindicated)
+}
+
+/** A status that the policy does not allow as such will do for a while, so that a fleet can be updated. */
+function compareTcb(
+  standing: TcbStanding | undefined,
+  { statuses, graceSeconds }: TcbReference,
+  reference: PlatformReference,
+  at: number,
+): Finding {
+  const advisories =
+    standing && standing.advisories.length > 0 ? ` (${standing.advisories.slice(0, MOST_SHOWN).join(', ')})` : ''
+  const subject = {
+    name: 'tcb-status',
+    expected: anyOf(statuses),
+    actual: standing ? `${standing.status}${advisories}` : 'no rating',
+    source: `${reference.source}.tcb`,
+  }
+  if (standing && statuses.includes(standing.status)) return passed(subject, 'hardware')
+  const since = standing?.outdatedSince ?? null
+  const graceEnds = since === null ? null : since + graceSeconds * 1000
+  if (standing && !NEVER_EXCUSED.has(standing.status) && graceEnds !== null && at < graceEnds) {
+    const expected = `${subject.expected}, or any other until ${new Date(graceEnds).toISOString().slice(0, 10)}`
+    return passed({ ...subject, expected }, 'hardware')
+  }
+  const remedy =
+    'update the platform’s firmware and microcode, or allow the status if its weaknesses do not matter here'
+  return failed(subject, remedy, 'hardware', Assertion.contraindicated)
+}
+
+/** A TCB whose keys are known to be lost is not excused for a while. */
+const NEVER_EXCUSED: ReadonlySet<string> = new Set(['Revoked'])
+
 function compareClaim(
   name: string,
   value: unknown,
@@ -166,6 +239,6 @@ function short(digest: string): string {
 
 /** A claim's value in one short line, whoever wrote it. */
 function text(value: unknown): string {
-  const line = typeof value === 'string' && /^[0-9a-f]{32,}$/.test(value) ? short(value) : JSON.stringify(value) ?? ''
+  const line = typeof value === 'string' && /^[0-9a-f]{32,}$/.test(value) ? short(value) : (JSON.stringify(value) ?? '')
   return line.length > 80 ? `${line.slice(0, 79)}…` : line
 }

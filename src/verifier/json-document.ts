@@ -35,7 +35,8 @@ export class Located {
   /** Reads JSON (RFC 8259), nothing more: no comments, no trailing commas.
    *  @param file what the text is called in complaints */
   static parse(text: string, file: string): Located {
-    if (text.length > MAX_LENGTH) throw new PolicyError(file, START, `the document is longer than ${MAX_LENGTH} characters`)
+    if (text.length > MAX_LENGTH)
+      throw new PolicyError(file, START, `the document is longer than ${MAX_LENGTH} characters`)
     return new Located(file, '', bodyOf(text, file))
   }
 

@@ -123,7 +123,8 @@ function platformOf(item: Located, source: string): { kind: string; reference: P
   if (!members.kind) item.fail(`has no kind: one of ${[...platformTerms.keys()].join(', ')}`)
   const kind = members.kind.text()
   const terms = platformTerms.get(kind)
-  if (!terms) members.kind.fail(`is "${kind}", which is not a kind of platform here: ${[...platformTerms.keys()].join(', ')}`)
+  if (!terms)
+    members.kind.fail(`is "${kind}", which is not a kind of platform here: ${[...platformTerms.keys()].join(', ')}`)
   const acceptsAny = members.dangerouslyAcceptAnyMeasurement?.boolean() ?? false
   const reference = {
     source: `${source}: ${item.path}`,
@@ -143,7 +144,8 @@ function measurementSetsOf(
 ): readonly MeasurementSet[] | null {
   const sets = measurements?.items() ?? []
   if (acceptsAny) {
-    if (measurements) measurements.fail('says nothing while dangerouslyAcceptAnyMeasurement is true: leave out one of them')
+    if (measurements)
+      measurements.fail('says nothing while dangerouslyAcceptAnyMeasurement is true: leave out one of them')
     return null
   }
   if (sets.length === 0) {

@@ -17,7 +17,9 @@ export function report(result: AttestationResult, options: { readonly colour?: b
     lines.push('', `${plain(name)}: ${status}${claims.length > 0 ? ` (${claims.join(', ')})` : ''}`)
   }
   if (result.attestedKey) lines.push(`attested key: ${hex(result.attestedKey.subarray(-8))} (its last 8 bytes)`)
-  lines.push(`issued ${isoTime(result.issuedAt)}, ${result.expiresAt === null ? 'no end set' : `holds until ${isoTime(result.expiresAt)}`}`)
+  lines.push(
+    `issued ${isoTime(result.issuedAt)}, ${result.expiresAt === null ? 'no end set' : `holds until ${isoTime(result.expiresAt)}`}`,
+  )
   return `${lines.join('\n')}\n`
 }
 
@@ -39,7 +41,11 @@ function table(checks: readonly Check[], mark: (check: Check) => string): string
   const rows = checks.map(check => [check.name, check.expected, check.actual].map(cell => cut(plain(cell))))
   const header = ['check', 'expected', 'found']
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map(row => row[i]?.length ?? 0)))
-  const line = (cells: readonly string[]) => cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ').trimEnd()
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd()
   return [`ok   ${line(header)}`, ...checks.map((check, i) => `${mark(check)}  ${line(rows[i] ?? [])}`)]
 }
 

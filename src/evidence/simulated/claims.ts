@@ -1,14 +1,5 @@
 import { hex } from '../../bytes/index.js'
-import {
-  asArray,
-  asBytes,
-  asInteger,
-  asMap,
-  asText,
-  decodeCbor,
-  encodeCbor,
-  MessageError,
-} from '../../rats/index.js'
+import { asArray, asBytes, asInteger, asMap, asText, decodeCbor, encodeCbor, MessageError } from '../../rats/index.js'
 import type { PlatformFacts } from '../reference-values.js'
 
 /** `eat_profile` of the simulated platform's token: an EAT (RFC 9711) with the claims of a PSA token (RFC 9783 §4)

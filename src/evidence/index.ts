@@ -1,0 +1,43 @@
+export { type AppraisedReport, appraiseReport, type RegisteredPlatform, registered } from './appraise-platform.js'
+export {
+  type EndorsementNeed,
+  type EndorsementSource,
+  type Endorsements,
+  FixedEndorsements,
+  type InstanceKey,
+  type InstanceKeys,
+  MissingEndorsement,
+} from './endorsements.js'
+export {
+  Assertion,
+  type Finding,
+  failed,
+  passed,
+  type Subject,
+  type TrustworthinessClaim,
+  vectorOf,
+} from './finding.js'
+export {
+  type Appraisal,
+  type AppraisalInputs,
+  type AppraisedEnvironment,
+  type EvidenceFormat,
+  MalformedEvidence,
+  type Origin,
+  type OriginInputs,
+  type Platform,
+  type PolicyTerms,
+  type TcbStanding,
+} from './format.js'
+export { evidenceFormats } from './formats.js'
+export { PlatformRoots, RootsByKind, type TrustedChain } from './platform-roots.js'
+export { platforms, platformTerms } from './platforms.js'
+export {
+  type ClaimValue,
+  compareWithReferenceValues,
+  type MeasurementSet,
+  type PlatformFacts,
+  type PlatformReference,
+  type ReferenceValues,
+  type TcbReference,
+} from './reference-values.js'
