@@ -6,6 +6,8 @@ import {
   type PlatformReference,
   type PolicyTerms,
   platformTerms,
+  type ReferenceValues,
+  type TcbReference,
 } from '../evidence/index.js'
 import type { Tier } from '../rats/index.js'
 import { Located } from './json-document.js'
@@ -43,6 +45,19 @@ export interface PlatformPolicy {
   readonly lifecycle?: readonly string[]
   /** Claims that the platform has to make, by name: the value, or an array of values of which one will do. */
   readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>>
+  /** The lowest versions that will do, by component, for platforms that tell theirs. */
+  readonly minimumVersions?: Readonly<Record<string, number>>
+  /** How the vendor's collateral may rate the platform, for platforms whose vendor rates them. */
+  readonly tcb?: TcbPolicy
+}
+
+/** How a platform's Trusted Computing Base may be rated. */
+export interface TcbPolicy {
+  /** The vendor's words that will do at any time; those that mean "up to date" unless said. */
+  readonly statuses?: readonly string[]
+  /** For how many days after a better TCB came out any other status will do, but for a revoked one: 0 to 365,
+   *  0 unless said. */
+  readonly graceDays?: number
 }
 
 /** One allowed state of a platform's software: all that it measures, and nothing besides. */
@@ -97,6 +112,11 @@ export class Policy {
     this.resultMaxAgeSeconds = members.resultMaxAgeSeconds?.integer(1, 2_592_000) ?? 86_400
     this.digest = digestOf(this)
   }
+
+  /** The policy's part in an appraisal. */
+  referenceValues(options: { readonly trustsSimulatedPlatforms: boolean }): ReferenceValues {
+    return { source: this.source, platforms: this.platforms, ...options }
+  }
 }
 
 function platformsOf(platforms: Located | undefined, source: string): ReadonlyMap<string, PlatformReference> {
@@ -119,6 +139,8 @@ function platformOf(item: Located, source: string): { kind: string; reference: P
     'allowDebug',
     'lifecycle',
     'claims',
+    'minimumVersions',
+    'tcb',
   ])
   if (!members.kind) item.fail(`has no kind: one of ${[...platformTerms.keys()].join(', ')}`)
   const kind = members.kind.text()
@@ -132,6 +154,8 @@ function platformOf(item: Located, source: string): { kind: string; reference: P
     allowsDebug: members.allowDebug?.boolean() ?? false,
     lifecycles: lifecyclesOf(members.lifecycle, kind, terms),
     claims: claimsOf(members.claims, kind, terms),
+    minimumVersions: minimumVersionsOf(members.minimumVersions, kind, terms),
+    tcb: tcbOf(members.tcb, kind, terms),
   }
   return { kind, reference }
 }
@@ -166,6 +190,11 @@ function measurementSetOf(set: Located, fallbackName: string, terms: PolicyTerms
     const digests = (value.isArray ? value.items() : [value]).map(digestText)
     if (digests.length === 0) value.fail('is an empty array, which nothing can match')
     values.set(name, digests)
+  }
+  for (const [name, value] of members.values.entries()) {
+    if (terms.measurements && !terms.measurements.includes(name)) {
+      value.fail(`is not a measurement of this kind of platform: there are ${terms.measurements.join(', ')}`)
+    }
   }
   const missing = terms.requiredMeasurements.filter(name => !values.has(name))
   if (missing.length > 0) {
@@ -215,6 +244,37 @@ function claimsOf(
   return found
 }
 
+function minimumVersionsOf(
+  minimums: Located | undefined,
+  kind: string,
+  { versions = [] }: PolicyTerms,
+): ReadonlyMap<string, number> {
+  const found = new Map<string, number>()
+  for (const [name, value] of minimums?.entries() ?? []) {
+    if (!versions.includes(name)) {
+      const known = versions.length > 0 ? `: there are ${versions.join(', ')}` : ', which tell no versions'
+      value.fail(`is not a component of platforms of kind ${kind}${known}`)
+    }
+    found.set(name, value.integer(0, Number.MAX_SAFE_INTEGER))
+  }
+  return found
+}
+
+function tcbOf(tcb: Located | undefined, kind: string, { tcbStatuses }: PolicyTerms): TcbReference | null {
+  if (!tcbStatuses) {
+    if (tcb) tcb.fail(`cannot be asked for: nobody rates the TCB of platforms of kind ${kind}`)
+    return null
+  }
+  const members = tcb?.members(['statuses', 'graceDays']) ?? {}
+  const statuses = members.statuses?.items().map(item => {
+    const status = item.text()
+    if (!tcbStatuses.known.includes(status)) item.fail(`is "${status}", which is none of ${tcbStatuses.known.join(', ')}`)
+    return status
+  })
+  if (statuses?.length === 0) members.statuses?.fail('allows no status, so that no platform could be trusted')
+  return { statuses: statuses ?? tcbStatuses.usual, graceSeconds: (members.graceDays?.integer(0, 365) ?? 0) * 86_400 }
+}
+
 function tiersOf(tiers: Located | undefined): ReadonlySet<Tier> {
   if (!tiers) return new Set<Tier>(['affirming'])
   const accepted = new Set<Tier>()
@@ -244,6 +304,8 @@ function digestOf(policy: Policy): string {
     allowDebug: reference.allowsDebug,
     lifecycle: reference.lifecycles && [...reference.lifecycles].sort(),
     claims: sortedEntries(reference.claims),
+    minimumVersions: [...reference.minimumVersions].sort(),
+    tcb: reference.tcb && { ...reference.tcb, statuses: [...reference.tcb.statuses].sort() },
   }))
   const normal = {
     version: 1,

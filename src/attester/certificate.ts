@@ -1,0 +1,91 @@
+import { type KeyObject, randomBytes, sign } from 'node:crypto'
+import { AsnConvert, OctetString } from '@peculiar/asn1-schema'
+import {
+  AlgorithmIdentifier,
+  AttributeTypeAndValue,
+  AttributeValue,
+  BasicConstraints,
+  Certificate,
+  Extension,
+  Extensions,
+  KeyUsage,
+  KeyUsageFlags,
+  Name,
+  RelativeDistinguishedName,
+  SubjectPublicKeyInfo,
+  TBSCertificate,
+  Validity,
+  Version,
+} from '@peculiar/asn1-x509'
+
+/** What a certificate of a platform's hierarchy is to say. */
+export interface CertificateContent {
+  /** Common name of its subject. */
+  readonly subject: string
+  readonly publicKey: KeyObject
+  /** Common name of its issuer. */
+  readonly issuer: string
+  readonly isCa: boolean
+  /** Milliseconds since 1970. */
+  readonly notBefore: number
+  readonly notAfter: number
+  /** Extensions besides basic constraints and key usage. */
+  readonly extensions?: readonly { readonly oid: string; readonly value: Uint8Array; readonly isCritical?: boolean }[]
+}
+
+/** Makes an X.509 certificate (RFC 5280 §4.1) for the hierarchy of a simulated platform.
+ *  @param issuerKey a private key on P-256 or P-384
+ *  @returns DER */
+export function issueCertificate(content: CertificateContent, issuerKey: KeyObject): Uint8Array {
+  const isP384 = issuerKey.asymmetricKeyDetails?.namedCurve === 'secp384r1'
+  const algorithm = new AlgorithmIdentifier({ algorithm: isP384 ? ECDSA_WITH_SHA384 : ECDSA_WITH_SHA256 })
+  const spki = content.publicKey.export({ format: 'der', type: 'spki' })
+  const usage = content.isCa ? KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign : KeyUsageFlags.digitalSignature
+  const tbsCertificate = new TBSCertificate({
+    version: Version.v3,
+    serialNumber: serialNumber(),
+    signature: algorithm,
+    issuer: nameOf(content.issuer),
+    subject: nameOf(content.subject),
+    validity: new Validity({ notBefore: new Date(content.notBefore), notAfter: new Date(content.notAfter) }),
+    subjectPublicKeyInfo: AsnConvert.parse(spki, SubjectPublicKeyInfo),
+    extensions: new Extensions([
+      extension(BASIC_CONSTRAINTS, AsnConvert.serialize(new BasicConstraints({ cA: content.isCa })), true),
+      extension(KEY_USAGE, AsnConvert.serialize(new KeyUsage(usage)), true),
+      ...(content.extensions ?? []).map(({ oid, value, isCritical }) => extension(oid, value, isCritical ?? false)),
+    ]),
+  })
+  const tbs = Buffer.from(AsnConvert.serialize(tbsCertificate))
+  const signature = sign(isP384 ? 'sha384' : 'sha256', tbs, issuerKey)
+  const certificate = new Certificate({
+    tbsCertificate,
+    signatureAlgorithm: algorithm,
+    signatureValue: Uint8Array.from(signature).buffer,
+  })
+  return new Uint8Array(AsnConvert.serialize(certificate))
+}
+
+function nameOf(commonName: string): Name {
+  const attribute = new AttributeTypeAndValue({
+    type: COMMON_NAME,
+    value: new AttributeValue({ utf8String: commonName }),
+  })
+  return new Name([new RelativeDistinguishedName([attribute])])
+}
+
+function extension(extnID: string, value: ArrayBuffer | Uint8Array, critical: boolean): Extension {
+  return new Extension({ extnID, critical, extnValue: new OctetString(new Uint8Array(value)) })
+}
+
+/** RFC 5280 §4.1.2.2: positive, at most 20 octets; the first bits are fixed so that it is both. */
+function serialNumber(): ArrayBuffer {
+  const bytes = Uint8Array.from(randomBytes(16))
+  bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40
+  return bytes.buffer
+}
+
+const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2'
+const ECDSA_WITH_SHA384 = '1.2.840.10045.4.3.3'
+const COMMON_NAME = '2.5.4.3'
+const BASIC_CONSTRAINTS = '2.5.29.19'
+const KEY_USAGE = '2.5.29.15'
