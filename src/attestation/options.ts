@@ -77,6 +77,7 @@ export interface ExpectedIdentity {
   readonly claims?: Readonly<Record<string, ClaimExpectation>>
 }
 
+/** What a claim has to be: a value, or one of several. */
 export type ClaimExpectation = string | number | boolean | readonly (string | number | boolean)[]
 
 /** How long others may take, in ms. */

@@ -30,6 +30,7 @@ export function hex(bytes: Uint8Array): string {
   return text
 }
 
+/** No bytes. */
 export const EMPTY = new Uint8Array(0)
 const encoder = new TextEncoder()
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))

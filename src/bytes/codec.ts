@@ -26,10 +26,15 @@ export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
   return writer.take()
 }
 
+/** `uint8`: one byte. */
 export const uint8: Codec<number> = { read: r => r.uint8(), write: (w, v) => w.uint8(v) }
+/** `uint16`: two bytes, the higher one first, as in all numbers (RFC 8446 §3.3). */
 export const uint16: Codec<number> = { read: r => r.uint16(), write: (w, v) => w.uint16(v) }
+/** `uint24`: three bytes. */
 export const uint24: Codec<number> = { read: r => r.uint24(), write: (w, v) => w.uint24(v) }
+/** `uint32`: four bytes. */
 export const uint32: Codec<number> = { read: r => r.uint32(), write: (w, v) => w.uint32(v) }
+/** `uint64`: eight bytes, as a bigint. */
 export const uint64: Codec<bigint> = { read: r => r.uint64(), write: (w, v) => w.uint64(v) }
 
 /** `opaque name[length]`. */

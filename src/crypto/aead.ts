@@ -12,13 +12,16 @@ export interface AeadAlgorithm {
 // 2^24.5 full-size records keep the advantage of an attacker below 2^-57; 2^24 is the round number below it.
 const GCM_RECORD_LIMIT = 2 ** 24
 
+/** The AEAD algorithms of the cipher suites of RFC 8446 §B.4. */
 export const aeadAlgorithms = {
   aes128gcm: { name: 'aes-128-gcm', keyLength: 16, recordLimit: GCM_RECORD_LIMIT },
   aes256gcm: { name: 'aes-256-gcm', keyLength: 32, recordLimit: GCM_RECORD_LIMIT },
   chacha20poly1305: { name: 'chacha20-poly1305', keyLength: 32, recordLimit: undefined },
 } as const satisfies Record<string, AeadAlgorithm>
 
+/** Bytes of a nonce, in each of the algorithms. */
 export const NONCE_LENGTH = 12
+/** Bytes of an authentication tag, in each of the algorithms. */
 export const TAG_LENGTH = 16
 const TAG = { authTagLength: TAG_LENGTH }
 

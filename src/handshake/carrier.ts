@@ -1,6 +1,7 @@
 import type { Suite } from './cipher-suite.js'
 import type { TrafficSecret } from './key-schedule.js'
 
+/** Of records, as we see them. */
 export type Direction = 'read' | 'write'
 
 /** Which keys protect records: RFC 8446 §7.1 in its order, as RFC 9147 §6.1 numbers them. */

@@ -319,7 +319,7 @@ function readServerHello(hs: ClientState, sent: SentHello, message: Message): Se
   return { isRetry, suite, share: shareOf(group, sent.shares), keyExchange, psk }
 }
 
-/** RFC 8446 §4.1.3 and §4.2.1. */
+/** RFC 8446 §4.1.3, RFC 8446 §4.2.1. */
 function checkVersion(hello: ServerHello): void {
   const versions = hello.extensions.find(({ type }) => type === ext.supportedVersions.row.type)
   if (!versions) {

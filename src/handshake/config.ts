@@ -34,6 +34,7 @@ export interface CommonConfig {
   readonly signal: () => AbortSignal
 }
 
+/** What a client is told besides. */
 export interface ClientConfig extends CommonConfig {
   /** The name for server_name; undefined for none, as with an IP address. */
   readonly serverName: string | undefined
@@ -49,6 +50,7 @@ export interface ClientConfig extends CommonConfig {
   readonly middleboxCompatibility: boolean
 }
 
+/** What a server is told besides. */
 export interface ServerConfig extends CommonConfig {
   /** What we authenticate with. */
   readonly credentials: CredentialSource

@@ -9,6 +9,7 @@ export interface Credential {
   readonly key: SigningKey
 }
 
+/** CertificateEntry (RFC 8446 §4.4.2) of a credential of ours. */
 export interface CredentialEntry {
   /** X.509: a DER certificate; raw public key: a SubjectPublicKeyInfo. */
   readonly data: Uint8Array
@@ -22,6 +23,7 @@ export interface Authentication {
   readonly entries: readonly AuthenticationEntry[]
 }
 
+/** CertificateEntry (RFC 8446 §4.4.2) as the peer sent it. */
 export interface AuthenticationEntry {
   readonly data: Uint8Array
   readonly extensions: Extensions

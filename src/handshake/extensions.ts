@@ -60,6 +60,7 @@ function asciiOf(bytes: Uint8Array): string {
   return text
 }
 
+/** server_name (RFC 6066 §3). */
 export const serverName = extension(0, 'server_name', {
   client_hello: ServerNameList,
   encrypted_extensions: empty,
@@ -71,6 +72,7 @@ const CertificateStatus = struct({
   response: opaque(1, 0xff_ffff),
 })
 
+/** status_request (RFC 6066 §8). */
 export const statusRequest = extension(5, 'status_request', {
   // A status_type that we do not know changes what follows it: only its presence matters then.
   client_hello: rest,
@@ -80,11 +82,13 @@ export const statusRequest = extension(5, 'status_request', {
 /** CertificateStatusRequest with which we ask: OCSP, any responder, no extensions. */
 export const OCSP_REQUEST = Uint8Array.of(1, 0, 0, 0, 0)
 
+/** supported_groups (RFC 8446 §4.2.7). */
 export const supportedGroups = extension(10, 'supported_groups', {
   client_hello: uint16List(2, 0xffff),
   encrypted_extensions: uint16List(2, 0xffff),
 })
 
+/** signature_algorithms (RFC 8446 §4.2.3). */
 export const signatureAlgorithms = extension(13, 'signature_algorithms', {
   client_hello: uint16List(2, 0xfffe),
   certificate_request: uint16List(2, 0xfffe),
@@ -97,6 +101,7 @@ const ProtocolName = mapped(
 )
 const latin1 = new TextDecoder('latin1')
 
+/** application_layer_protocol_negotiation (RFC 7301 §3.1). */
 export const alpn = extension(16, 'application_layer_protocol_negotiation', {
   client_hello: vector(ProtocolName, 2, 0xffff),
   encrypted_extensions: mapped(
@@ -113,16 +118,19 @@ export const alpn = extension(16, 'application_layer_protocol_negotiation', {
 /** Certificate types (RFC 7250 §3). */
 export const CertificateType = { X509: 0, RawPublicKey: 2 } as const
 
+/** client_certificate_type (RFC 7250 §3). */
 export const clientCertificateType = extension(19, 'client_certificate_type', {
   client_hello: vector(uint8, 1, 255),
   encrypted_extensions: uint8,
 })
 
+/** server_certificate_type (RFC 7250 §3). */
 export const serverCertificateType = extension(20, 'server_certificate_type', {
   client_hello: vector(uint8, 1, 255),
   encrypted_extensions: uint8,
 })
 
+/** record_size_limit (RFC 8449 §4). */
 export const recordSizeLimit = extension(28, 'record_size_limit', {
   client_hello: uint16,
   encrypted_extensions: uint16,
@@ -134,23 +142,27 @@ export const OfferedPsks = struct({
   binders: vector(opaque(32, 255), 33, 0xffff),
 })
 
+/** pre_shared_key (RFC 8446 §4.2.11). */
 export const preSharedKey = extension(41, 'pre_shared_key', {
   client_hello: OfferedPsks,
   server_hello: uint16,
 })
 
+/** early_data (RFC 8446 §4.2.10). */
 export const earlyData = extension(42, 'early_data', {
   client_hello: empty,
   encrypted_extensions: empty,
   new_session_ticket: uint32,
 })
 
+/** supported_versions (RFC 8446 §4.2.1). */
 export const supportedVersions = extension(43, 'supported_versions', {
   client_hello: vector(uint16, 2, 254),
   server_hello: uint16,
   hello_retry_request: uint16,
 })
 
+/** cookie (RFC 8446 §4.2.2). */
 export const cookie = extension(
   44,
   'cookie',
@@ -159,24 +171,31 @@ export const cookie = extension(
   { isSolicitedElsewhere: true },
 )
 
+/** PskKeyExchangeMode (RFC 8446 §4.2.9). */
 export const PskKeyExchangeMode = { psk_ke: 0, psk_dhe_ke: 1 } as const
 
+/** psk_key_exchange_modes (RFC 8446 §4.2.9). */
 export const pskKeyExchangeModes = extension(45, 'psk_key_exchange_modes', { client_hello: vector(uint8, 1, 255) })
 
+/** certificate_authorities (RFC 8446 §4.2.4). */
 export const certificateAuthorities = extension(47, 'certificate_authorities', {
   client_hello: vector(opaque(1, 0xffff), 3, 0xffff),
   certificate_request: vector(opaque(1, 0xffff), 3, 0xffff),
 })
 
+/** post_handshake_auth (RFC 8446 §4.2.6). */
 export const postHandshakeAuth = extension(49, 'post_handshake_auth', { client_hello: empty })
 
+/** signature_algorithms_cert (RFC 8446 §4.2.3). */
 export const signatureAlgorithmsCert = extension(50, 'signature_algorithms_cert', {
   client_hello: uint16List(2, 0xfffe),
   certificate_request: uint16List(2, 0xfffe),
 })
 
+/** KeyShareEntry (RFC 8446 §4.2.8). */
 export const KeyShareEntry = struct({ group: uint16, keyExchange: opaque(1, 0xffff) })
 
+/** key_share (RFC 8446 §4.2.8). */
 export const keyShare = extension(51, 'key_share', {
   client_hello: vector(KeyShareEntry, 0, 0xffff),
   server_hello: KeyShareEntry,

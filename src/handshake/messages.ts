@@ -81,7 +81,7 @@ export const ClientHello = struct({
 })
 export type ClientHello = TypeOf<typeof ClientHello>
 
-/** RFC 8446 §4.1.3; HelloRetryRequest has the same form (§4.1.4). */
+/** RFC 8446 §4.1.3; HelloRetryRequest has the same form (RFC 8446 §4.1.4). */
 export const ServerHello = struct({
   legacyVersion: uint16,
   random: fixed(32),
@@ -111,6 +111,7 @@ export const CertificateRequest = struct({
 export const CertificateEntry = struct({ data: opaque(1, 0xff_ffff), extensions: RawExtensions })
 export type CertificateEntry = TypeOf<typeof CertificateEntry>
 
+/** RFC 8446 §4.4.2. */
 export const Certificate = struct({
   certificateRequestContext: opaque(0, 255),
   certificateList: vector(CertificateEntry, 0, 0xff_ffff),

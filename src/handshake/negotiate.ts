@@ -13,7 +13,7 @@ export function chooseSuite(offered: readonly number[], own: readonly number[], 
   throw new ProtocolError('handshake_failure', 'the client offers no cipher suite that we have')
 }
 
-/** RFC 8446 §4.2.7 and §4.2.8: the group, and the client's share if it sent one for it. A share that is there wins
+/** RFC 8446 §4.2.7, RFC 8446 §4.2.8: the group, and the client's share if it sent one for it. A share that is there wins
  *  over a preferred group without one: it saves a round trip.
  *  @throws ProtocolError handshake_failure if there is none in common */
 export function chooseGroup(

@@ -71,6 +71,7 @@ export interface Plug {
   restoreSession(state: Uint8Array): boolean
 }
 
+/** What a plug puts into the ClientHello. */
 export interface PlugOffer {
   readonly extensions: readonly ExtensionValue[]
   /** The certificate types (RFC 7250) to offer, those of the client's configuration included, in order of
@@ -79,6 +80,7 @@ export interface PlugOffer {
   readonly clientCertificateTypes: readonly number[]
 }
 
+/** What a plug puts into EncryptedExtensions, and what it chose for the rest of the handshake. */
 export interface PlugAnswer {
   readonly extensions: readonly ExtensionValue[]
   readonly needsCertificateRequest: boolean

@@ -43,6 +43,7 @@ const SessionState = struct({
   peerChain: Chain,
   plugState: opaque(0, 0xffff),
 })
+/** What a client keeps of a connection to resume it later. */
 export type Session = TypeOf<typeof SessionState>
 
 const VERSION = 0x0101
@@ -78,8 +79,10 @@ const TicketStateCodec = struct({
   peerChain: Chain,
   plugState: opaque(0, 0xffff),
 })
+/** What a server finds in a ticket again. */
 export type TicketState = TypeOf<typeof TicketStateCodec>
 
+/** The state as bytes, to be sealed into a ticket. */
 export function encodeTicketState(state: Omit<TicketState, 'version'>): Uint8Array {
   return encode(TicketStateCodec, { ...state, version: VERSION })
 }

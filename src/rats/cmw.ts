@@ -1,7 +1,7 @@
 /** A conceptual message in its wrapper (RFC 9999), whatever the encoding: one message, or a collection of them. */
 export type Cmw = CmwRecord | CmwCollection
 
-/** One message with its type (RFC 9999 §3.1). In CBOR the tag form (§3.2) says the same. */
+/** One message with its type (RFC 9999 §3.1). In CBOR the tag form (RFC 9999 §3.2) says the same. */
 export interface CmwRecord {
   readonly kind: 'record'
   /** A media type with its parameters, or the CoAP Content-Format that stands for it. */

@@ -48,6 +48,7 @@ export type ConnectionEvent =
   /** The connection is over. Nothing follows. */
   | { readonly type: 'error'; readonly error: Error }
 
+/** How records are made. */
 export interface RecordOptions {
   /** Zeros added to each record, against those who watch lengths; undefined: none. */
   readonly padding?: PaddingRule
@@ -436,7 +437,9 @@ export class TlsConnection implements Carrier {
   }
 }
 
+/** What a client's connection is made of. */
 export type ClientArguments = [side: 'client', config: ClientConfig, options?: RecordOptions]
+/** What a server's connection is made of. */
 export type ServerArguments = [side: 'server', config: ServerConfig, options?: RecordOptions]
 
 /** The transport ended where more was to come. */

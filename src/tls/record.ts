@@ -5,6 +5,7 @@ export const ContentType = { change_cipher_spec: 20, alert: 21, handshake: 22, a
 export const MAX_CONTENT = 2 ** 14
 /** What protection may add to the content: its type, padding and tag (RFC 8446 §5.2). */
 export const MAX_EXPANSION = 256
+/** Bytes of a record's header. */
 export const HEADER_LENGTH = 5
 
 /** A record as the layer above sees it: opened, without padding. */
