@@ -1,6 +1,7 @@
-export { AeadKey, type AeadAlgorithm, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead.js'
+export { type AeadAlgorithm, AeadKey, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead.js'
+export { rawEcdsaSignature } from './ecdsa.js'
 export { systemEntropy } from './entropy.js'
-export { hash, hashLength, type HashName, RunningHash } from './hash.js'
+export { type HashName, hash, hashLength, RunningHash } from './hash.js'
 export { equalSecrets, hkdfExtract, MacKey } from './hkdf.js'
 export { mlKem768 } from './ml-kem.js'
 export {
@@ -11,6 +12,6 @@ export {
   type KeyShare,
   NamedGroup,
 } from './named-group.js'
-export { type KeyKind, PublicKey, type SignatureAlgorithm } from './signature.js'
+export { type Jwk, type KeyKind, PublicKey, type SignatureAlgorithm } from './signature.js'
 export { SignatureScheme, schemeRow, schemesFor } from './signature-scheme.js'
 export { type SigningKey, signingKey } from './signing-key.js'

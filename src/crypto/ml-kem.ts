@@ -1,5 +1,5 @@
-import * as nodeCrypto from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import * as nodeCrypto from 'node:crypto'
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
 
 /** ML-KEM-768 (FIPS 203). */

@@ -1,11 +1,4 @@
-import {
-  createECDH,
-  createPublicKey,
-  diffieHellman,
-  type ECDH,
-  generateKeyPairSync,
-  type KeyObject,
-} from 'node:crypto'
+import { createECDH, createPublicKey, diffieHellman, type ECDH, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { mlKem768 } from './ml-kem.js'
 
 /** NamedGroup (RFC 8446 §4.2.7; X25519MLKEM768 of draft-ietf-tls-ecdhe-mlkem §4). */

@@ -1,4 +1,4 @@
-import { constants, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign, verify } from 'node:crypto'
 import type { HashName } from './hash.js'
 
 /** How a signature is made, apart from the key. ECDSA is DER (X.509, TLS) or raw r‖s (COSE, JOSE, quotes). */
@@ -11,6 +11,9 @@ export type SignatureAlgorithm =
 /** What kind of key a PublicKey is; for `ec` with its curve. */
 export type KeyKind = 'rsa' | 'rsa-pss' | 'p256' | 'p384' | 'p521' | 'ed25519' | 'ed448' | 'other'
 
+/** A public JSON Web Key (RFC 7517). */
+export type Jwk = Readonly<JsonWebKey>
+
 /** A public key that signatures are checked with. */
 export class PublicKey {
   readonly kind: KeyKind
@@ -18,6 +21,7 @@ export class PublicKey {
   readonly modulusLength: number | undefined
   readonly #key: KeyObject
   #spki: Uint8Array | undefined
+  #jwk: Jwk | undefined
 
   constructor(key: KeyObject, spki?: Uint8Array) {
     this.#key = key
@@ -41,6 +45,16 @@ export class PublicKey {
   get spki(): Uint8Array {
     this.#spki ??= Uint8Array.from(this.#key.export({ format: 'der', type: 'spki' }))
     return this.#spki
+  }
+
+  /** The key as a public JSON Web Key (RFC 7517), with nothing but the key itself in it.
+   *  @throws Error for `rsa-pss` and `other`, which JWK has no form for */
+  get jwk(): Jwk {
+    // Exported from a copy: Node 20 can hang when a key comes straight out of its generator.
+    this.#jwk ??= createPublicKey({ key: Buffer.from(this.spki), format: 'der', type: 'spki' }).export({
+      format: 'jwk',
+    })
+    return this.#jwk
   }
 
   /** Whether `signature` over `data` was made with this key. A signature of another shape is false, never an error. */

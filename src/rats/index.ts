@@ -13,9 +13,28 @@ export {
 export {
   type Cmw,
   type CmwCollection,
+  type CmwForm,
   type CmwRecord,
+  cmwFromCbor,
+  cmwToCbor,
+  contentFormatOfTag,
+  decodeCmw,
+  encodeCmw,
+  formOf,
   Indicator,
+  tagNumberOf,
+  typeOfCmw,
 } from './cmw.js'
+export { decodeJson, encodeJson } from './json.js'
+export {
+  canonicalMediaType,
+  contentFormatOf,
+  contentFormats,
+  type MediaType,
+  mediaTypeOf,
+  parseMediaType,
+  sameMediaType,
+} from './media-type.js'
 export { MessageError, type MessageErrorCode } from './message-error.js'
 export type * from './roles.js'
 export {
