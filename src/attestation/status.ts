@@ -1,5 +1,7 @@
+import { hex } from '../bytes/index.js'
 import type { AttestationResult } from '../rats/index.js'
 import type { AttestationCredential, AttestationModel } from './options.js'
+import type { Profile } from './profile.js'
 
 /** How strongly attestation is bound to a connection: 0, not at all; 1, to a key: who has stolen the key can pass it
  *  off; 2, to the key exchange of this handshake; 3, to the keys that application data is protected with. */
@@ -11,7 +13,7 @@ export interface AttestationStatus {
   readonly profile: 'draft08'
   /** Whether the connection resumes one on which all of this was established. */
   readonly isResumed: boolean
-  /** Whether the peer was attested, and found good. */
+  /** Whether the peer was attested and found good, and has proved that it holds the attested key. */
   readonly isAttested: boolean
   /** How strongly the peer's attestation is bound to this connection. */
   readonly bindingLevel: BindingLevel
@@ -23,6 +25,7 @@ export interface AttestationStatus {
   readonly peer: PeerAttestation
   /** Our attestation to the peer. */
   readonly own: OwnAttestation
+  /** All of this as plain values for JSON, byte strings as lower-case hex. */
   toJSON(): unknown
 }
 
@@ -43,6 +46,7 @@ export interface OwnAttestation {
   readonly negotiated: NegotiatedAttestation | null
   /** Whether Evidence or results were sent. */
   readonly isPresented: boolean
+  /** How strongly our attestation is bound to this connection. */
   readonly bindingLevel: BindingLevel
 }
 
@@ -54,4 +58,84 @@ export interface NegotiatedAttestation {
   readonly evidenceType: string | null
   /** Identity of the Verifier that issued the results; null for Evidence. */
   readonly verifier: Uint8Array | null
+}
+
+/** The status of a connection while it is being written. */
+export class StatusRecord implements AttestationStatus {
+  readonly #profile: Profile
+  readonly #requirement: PeerAttestation['requirement']
+  isResumed = false
+  /** Set when the handshake is complete. */
+  isEstablished = false
+  peerNegotiated: NegotiatedAttestation | null = null
+  /** A verdict that stands: the peer is sound, and it is for this challenge and this key. */
+  result: AttestationResult | null = null
+  isPeerGood = false
+  reason: string | null = null
+  ownNegotiated: NegotiatedAttestation | null = null
+  isPresented = false
+
+  constructor(profile: Profile, requirement: PeerAttestation['requirement']) {
+    this.#profile = profile
+    this.#requirement = requirement
+  }
+
+  get profile(): 'draft08' {
+    return this.#profile.name
+  }
+
+  get isAttested(): boolean {
+    return this.isEstablished && this.isPeerGood
+  }
+
+  get bindingLevel(): BindingLevel {
+    return this.isAttested ? this.#bindingLevel(this.peerNegotiated) : 0
+  }
+
+  get isSimulated(): boolean {
+    return this.result?.isSimulated ?? false
+  }
+
+  get claims(): AttestationStatus['claims'] {
+    const submodules = Object.entries(this.result?.submodules ?? {})
+    return Object.fromEntries(submodules.map(([name, { claims }]) => [name, claims]))
+  }
+
+  get peer(): PeerAttestation {
+    return {
+      requirement: this.#requirement,
+      negotiated: this.peerNegotiated,
+      result: this.result,
+      reason: this.reason,
+    }
+  }
+
+  get own(): OwnAttestation {
+    return {
+      negotiated: this.ownNegotiated,
+      isPresented: this.isPresented,
+      bindingLevel: this.isPresented ? this.#bindingLevel(this.ownNegotiated) : 0,
+    }
+  }
+
+  toJSON(): unknown {
+    const { profile, isResumed, isAttested, bindingLevel, isSimulated, claims, peer, own } = this
+    return plain({ profile, isResumed, isAttested, bindingLevel, isSimulated, claims, peer, own })
+  }
+
+  /** A resumed connection rests on the keys of the one before, and so on whoever holds them. */
+  #bindingLevel(negotiated: NegotiatedAttestation | null): BindingLevel {
+    if (!negotiated) return 0
+    return this.isResumed ? 1 : this.#profile.bindingLevel(negotiated)
+  }
+}
+
+/** A value as JSON can say it. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return hex(value)
+  if (value instanceof Map) return Object.fromEntries([...value].map(([key, item]) => [String(key), plain(item)]))
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]))
 }

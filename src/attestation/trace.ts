@@ -1,3 +1,21 @@
+import { decode, equalBytes } from '../bytes/index.js'
+import {
+  Certificate,
+  ClientHello,
+  EncryptedExtensions,
+  HandshakeType,
+  HELLO_RETRY_REQUEST_RANDOM,
+  type Message,
+  messageName,
+  type RawExtension,
+  type Slot,
+} from '../handshake/index.js'
+import { decodeCmw, typeOfCmw } from '../rats/index.js'
+import type { EvidenceType } from './evidence-type.js'
+import { CredentialKind } from './evidence-type.js'
+import { typeName } from './message-type.js'
+import { credentialKindOf, type Participant, type Selection } from './participant.js'
+
 /** A handshake message that passed, for people to follow: no secrets, lengths and types only. */
 export interface TraceEvent {
   readonly direction: 'sent' | 'received'
@@ -14,4 +32,102 @@ export interface TraceField {
   /** Its name in the draft, such as `evidence_request`. */
   readonly name: string
   readonly value: string
+}
+
+/** Describes a message. One that does not decode has no fields: what is wrong with it is for others to say. */
+export function traceEvent(participant: Participant, direction: 'sent' | 'received', message: Message): TraceEvent {
+  return {
+    direction,
+    message: nameOf(message),
+    length: message.raw.length,
+    fields: fieldsOf(participant, direction, message),
+  }
+}
+
+function nameOf({ type, body }: Message): string {
+  const isRetry = type === HandshakeType.server_hello && equalBytes(body.subarray(2, 34), HELLO_RETRY_REQUEST_RANDOM)
+  return isRetry ? 'hello_retry_request' : messageName(type)
+}
+
+function fieldsOf(participant: Participant, direction: 'sent' | 'received', { type, body }: Message): TraceField[] {
+  const { extensions } = participant.settings
+  const { evidenceRequest, evidenceProposal, resultsRequest, resultsProposal } = extensions
+  try {
+    switch (type) {
+      case HandshakeType.client_hello: {
+        const fields = new Fields(decode(ClientHello, body).extensions)
+        fields.add(
+          evidenceRequest.client_hello,
+          ({ supportedEvidenceTypes, nonce }) => `${typesText(supportedEvidenceTypes)}; nonce of ${nonce.length} bytes`,
+        )
+        fields.add(evidenceProposal.client_hello, typesText)
+        fields.add(resultsRequest.client_hello, verifiersText)
+        fields.add(resultsProposal.client_hello, verifiersText)
+        return fields.list
+      }
+      case HandshakeType.encrypted_extensions: {
+        const fields = new Fields(decode(EncryptedExtensions, body).extensions)
+        fields.add(evidenceRequest.encrypted_extensions, typeText)
+        fields.add(
+          evidenceProposal.encrypted_extensions,
+          ({ selectedEvidenceType, nonce }) => `${typeText(selectedEvidenceType)}; nonce of ${nonce.length} bytes`,
+        )
+        fields.add(resultsRequest.encrypted_extensions, verifierText)
+        fields.add(resultsProposal.encrypted_extensions, verifierText)
+        return fields.list
+      }
+      case HandshakeType.certificate:
+        return certificateFields(direction === 'sent' ? participant.own : participant.peer, participant, body)
+      default:
+        return []
+    }
+  } catch {
+    return []
+  }
+}
+
+function certificateFields(selection: Selection | undefined, participant: Participant, body: Uint8Array): TraceField[] {
+  const [first] = decode(Certificate, body).certificateList
+  if (!selection || !first) return []
+  const what = selection.model === 'passport' ? 'Attestation Results' : 'Evidence'
+  const describe = (data: Uint8Array) => `${what}, ${typeName(typeOfCmw(decodeCmw(data)))}, ${data.length} bytes`
+  if (credentialKindOf(selection) === CredentialKind.ATTESTATION) {
+    return [{ name: 'attestation', value: `${describe(first.data)}, in place of a certificate` }]
+  }
+  const fields = new Fields(first.extensions)
+  const { certificate } = participant.settings.extensions.attestationEvidence
+  fields.add(certificate, data => `${describe(data)}, beside a certificate`)
+  return fields.list
+}
+
+class Fields {
+  readonly list: TraceField[] = []
+  readonly #extensions: readonly RawExtension[]
+
+  constructor(extensions: readonly RawExtension[]) {
+    this.#extensions = extensions
+  }
+
+  add<T>({ type, name, codec }: Slot<T>, describe: (value: T) => string): void {
+    const found = this.#extensions.find(extension => extension.type === type)
+    if (found) this.list.push({ name, value: describe(decode(codec, found.data)) })
+  }
+}
+
+function typesText(types: readonly EvidenceType[]): string {
+  return types.map(typeText).join(', ')
+}
+
+function typeText({ credentialKind, type }: EvidenceType): string {
+  return `${typeName(type)} ${credentialKind === CredentialKind.ATTESTATION ? 'alone' : 'beside X.509'}`
+}
+
+function verifiersText(identities: readonly Uint8Array[]): string {
+  return identities.map(verifierText).join(', ')
+}
+
+/** Identities are opaque: shown as text where they are some, otherwise by their length. */
+function verifierText(identity: Uint8Array): string {
+  const isText = identity.length > 0 && identity.every(byte => byte > 0x20 && byte < 0x7f)
+  return isText ? new TextDecoder().decode(identity) : `Verifier with an identity of ${identity.length} bytes`
 }

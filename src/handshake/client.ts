@@ -114,6 +114,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   sendFinished(hs, clientTraffic)
   carrier.endFlight()
   carrier.protect('write', 'application', writeSecret, suite)
+  config.plug?.complete()
 
   return {
     suite,

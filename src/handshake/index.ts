@@ -38,7 +38,7 @@ export {
   type Place,
   type Slot,
 } from './extension-table.js'
-export { CertificateType, statusRequest } from './extensions.js'
+export { CertificateType, clientCertificateType, serverCertificateType, statusRequest } from './extensions.js'
 export { KeyLog } from './key-log.js'
 export { EarlySecret, Exporter, HandshakeSecret, MainSecret, TrafficSecret } from './key-schedule.js'
 export { Machine, receive, type Step, until, type Wait } from './machine.js'
@@ -49,14 +49,17 @@ export {
   EncryptedExtensions,
   encodeMessage,
   HandshakeType,
+  HELLO_RETRY_REQUEST_RANDOM,
   KeyUpdate,
   type Message,
   MessageAssembler,
   messageName,
+  type RawExtension,
 } from './messages.js'
 export { makeTickets, readTicket } from './new-session-ticket.js'
 export { type PeerCheckOptions, peerCheck } from './peer-check.js'
 export type { Authenticator, EarlyView, Plug, PlugAnswer, PlugOffer, View } from './plug.js'
 export { serverHandshake } from './server.js'
 export { decodeSession, encodeSession, type Session, type TicketState } from './session.js'
+export { tableWith } from './table.js'
 export { TICKET_KEY_LENGTH, TicketIssuer } from './ticket.js'

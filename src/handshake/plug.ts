@@ -64,6 +64,9 @@ export interface Plug {
    *  @param publicKey the key in its first entry; null where the certificate type is the plug's
    *  @returns the key that CertificateVerify is checked with, null for that of the first entry */
   examine(hs: View, peer: Authentication | null, publicKey: PublicKey | null): Step<PublicKey | null>
+  /** The handshake is complete: the peer has proved that it holds the key of its credential. Nothing of the application
+   *  has passed before. */
+  complete(): void
   /** What a later connection that resumes this one has to know; null if it must not be resumed. */
   saveSession(): Uint8Array | null
   /** Whether a session may be resumed now, given what `saveSession` said then; asked before it is offered (client) or

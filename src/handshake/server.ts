@@ -120,6 +120,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   const peer = !psk && asksClient ? yield* readClientAuthentication(hs, view, types.client) : undefined
   readFinished(hs, clientTraffic, yield* receive(HandshakeType.finished))
   carrier.protect('read', 'application', readSecret, suite)
+  config.plug?.complete()
 
   return {
     suite,

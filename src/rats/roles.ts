@@ -34,6 +34,9 @@ export interface Attester {
 export interface Presenter {
   /** Identities of the Verifiers that results can be had from, in order of preference; never empty. */
   readonly verifiers: readonly Uint8Array[]
+  /** Whether results of that Verifier are at hand and still hold, so that nobody has to wait for them. Where it cannot
+   *  be told, they are taken to be. */
+  isAtHand?(verifier: Uint8Array): boolean
   /** Results about `key` from that Verifier, cached or fetched. Rejects when none can be had. */
   results(request: {
     readonly verifier: Uint8Array

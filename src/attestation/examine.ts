@@ -1,0 +1,265 @@
+import { equalBytes } from '../bytes/index.js'
+import { equalSecrets, hash, PublicKey } from '../crypto/index.js'
+import { type AlertName, type Authentication, type Step, until, type View } from '../handshake/index.js'
+import {
+  type AttestationResult,
+  type Cmw,
+  decodeCmw,
+  type IdentityKey,
+  typeOfCmw,
+  type Verifier,
+} from '../rats/index.js'
+import { within } from './deadline.js'
+import { AttestationError, type AttestationErrorCode } from './errors.js'
+import { CredentialKind } from './evidence-type.js'
+import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
+import type { ExpectedIdentity } from './options.js'
+import { credentialKindOf, type Participant, type Selection } from './participant.js'
+
+/** Has the peer's credential appraised. It comes before its CertificateVerify is checked, because the key may have to
+ *  be taken out of it, and before anything but alerts is sent on.
+ *  @param peer null for the empty Certificate of a client   @param certificateKey the key in its first entry
+ *  @returns the attested key where the credential is attestation alone; null where the certificate's counts
+ *  @throws AttestationError unless the peer is found good, or owes nothing */
+export function* examine(
+  participant: Participant,
+  hs: View,
+  peer: Authentication | null,
+  certificateKey: PublicKey | null,
+): Step<PublicKey | null> {
+  try {
+    return yield* examined(participant, hs, peer, certificateKey)
+  } catch (error) {
+    if (error instanceof AttestationError) participant.status.reason = error.message
+    throw error
+  }
+}
+
+function* examined(
+  participant: Participant,
+  hs: View,
+  peer: Authentication | null,
+  certificateKey: PublicKey | null,
+): Step<PublicKey | null> {
+  const { settings, status, peer: selection } = participant
+  const kind = selection && credentialKindOf(selection)
+  const data = messageIn(participant, peer, kind)
+  if (!selection) return null
+  if (!data) throw new AttestationError('ERR_ATTESTATION_PEER_NOT_ATTESTED', 'certificate_required', EMPTY_CERTIFICATE)
+  const { verifier } = settings
+  if (!verifier) throw new Error('attestation was agreed on without a Verifier')
+
+  const message = read(data)
+  const key = certificateKey && identityOfKey(certificateKey)
+  const { result, challenge } =
+    selection.model === 'passport'
+      ? { result: yield* until(checked(participant, hs, verifier, selection.verifier, message, key)), challenge: null }
+      : yield* appraised(participant, hs, verifier, selection, message, key)
+  checkVerdict(result)
+  if (challenge) checkChallenge(result, challenge)
+  const isKeyNeeded = selection.model === 'passport' || kind === CredentialKind.ATTESTATION
+  const attestedKey = checkKey(result, certificateKey, isKeyNeeded)
+  checkIdentity(settings.expectedIdentity, result, attestedKey ?? certificateKey)
+  status.result = result
+  status.isPeerGood = true
+  return kind === CredentialKind.ATTESTATION ? attestedKey : null
+}
+const EMPTY_CERTIFICATE = 'the client offered to attest and was asked to, but sends no certificate'
+
+/** The message in its only place: in place of the certificate, or in the extension of the first entry.
+ *  @param kind undefined: none was agreed on   @returns null if there is no certificate at all */
+function messageIn(
+  { settings }: Participant,
+  peer: Authentication | null,
+  kind: CredentialKind | undefined,
+): Uint8Array | null {
+  if (!peer) return null
+  const { certificate } = settings.extensions.attestationEvidence
+  const [first, ...others] = peer.entries
+  const isAlone = peer.certificateType === settings.codePoints.attestation
+  const isBeside = kind === CredentialKind.CERT_ATTESTATION
+  if (!isBeside && peer.entries.some(({ extensions }) => extensions.has(certificate))) {
+    throw refused(
+      'ERR_ATTESTATION_NEGOTIATION',
+      'unsupported_extension',
+      `${certificate.name} came, but was not agreed on`,
+    )
+  }
+  if (others.some(({ extensions }) => extensions.has(certificate))) {
+    throw refused(
+      'ERR_ATTESTATION_NEGOTIATION',
+      'illegal_parameter',
+      `${certificate.name} stands beside an issuer's certificate`,
+    )
+  }
+  if (kind === undefined) return null
+  if (isBeside) {
+    const data = first?.extensions.get(certificate)
+    if (!data)
+      throw refused('ERR_ATTESTATION_WRONG_TYPE', 'bad_certificate', 'the certificate came without what was agreed on')
+    return data
+  }
+  if (!isAlone || !first || others.length > 0) {
+    throw refused(
+      'ERR_ATTESTATION_WRONG_TYPE',
+      'bad_certificate',
+      'an attestation stands alone in the Certificate message',
+    )
+  }
+  return first.data
+}
+
+function read(data: Uint8Array): Cmw {
+  try {
+    return decodeCmw(Uint8Array.from(data))
+  } catch (cause) {
+    const sentence = `what came as an attestation is no CMW: ${cause instanceof Error ? cause.message : cause}`
+    throw new AttestationError('ERR_ATTESTATION_MALFORMED', 'bad_certificate', sentence, { cause })
+  }
+}
+
+function* appraised(
+  participant: Participant,
+  hs: View,
+  verifier: Verifier,
+  { selected, nonce }: Extract<Selection, { model: 'background-check' }>,
+  message: Cmw,
+  key: IdentityKey | null,
+) {
+  const { settings, session } = participant
+  if (!session) throw new Error('Evidence was agreed on without a session at the Verifier')
+  const type = typeName(selected.type)
+  if (!isEvidenceOfType(message, selected.type)) {
+    const came = typeName(typeOfCmw(message))
+    throw refused(
+      'ERR_ATTESTATION_WRONG_TYPE',
+      'bad_certificate',
+      `${came} came where Evidence of type ${type} was agreed on`,
+    )
+  }
+  const challenge = settings.profile.challenge({
+    hs,
+    attester: settings.side === 'client' ? 'server' : 'client',
+    selected,
+    nonce,
+    length: verifier.challengeLength(type),
+  })
+  participant.session = undefined
+  const result = yield* until(ask(participant, hs, signal => session.appraise({ message, challenge, key, signal })))
+  return { result, challenge }
+}
+
+function checked(
+  participant: Participant,
+  hs: View,
+  verifier: Verifier,
+  issuer: Uint8Array,
+  message: Cmw,
+  key: IdentityKey | null,
+): Promise<AttestationResult> {
+  if (!mayBeResults(message)) {
+    throw refused(
+      'ERR_ATTESTATION_WRONG_TYPE',
+      'bad_certificate',
+      'Evidence came where Attestation Results were agreed on',
+    )
+  }
+  return ask(participant, hs, signal => verifier.checkResults({ message, verifier: issuer, key, signal }))
+}
+
+async function ask(
+  { settings }: Participant,
+  hs: View,
+  work: (signal: AbortSignal) => Promise<AttestationResult>,
+): Promise<AttestationResult> {
+  const { signal } = hs
+  const deadline = { timer: settings.environment.timer, ms: settings.verifierTimeout, who: 'the Verifier', signal }
+  try {
+    return await within(deadline, work)
+  } catch (cause) {
+    if (cause instanceof AttestationError || signal.aborted) throw cause
+    const sentence = 'the Verifier failed while it appraised the peer'
+    throw new AttestationError('ERR_ATTESTATION_VERIFIER_FAILED', 'internal_error', sentence, { cause })
+  }
+}
+
+function checkVerdict(result: AttestationResult): void {
+  // Nothing but true is a yes: a Verifier may be anybody's code.
+  if (result.isAccepted === true) return
+  if (result.status === 'none') {
+    const sentence = `the peer could not be appraised: ${result.problem ?? 'the Verifier does not say why'}`
+    throw new AttestationError('ERR_ATTESTATION_NOT_APPRAISED', 'certificate_unknown', sentence, { result })
+  }
+  const failed = result.checks.find(({ passed }) => !passed)
+  const why = failed
+    ? `${failed.name}: expected ${failed.expected}, found ${failed.actual}${failed.remedy ? `. ${failed.remedy}` : ''}`
+    : `the policy does not accept the status ${result.status}`
+  throw new AttestationError('ERR_ATTESTATION_REFUSED', 'access_denied', `the peer is refused: ${why}`, { result })
+}
+
+/** The verdict has to be about this connection. What the Verifier says that it compared is compared again, whole. */
+function checkChallenge(result: AttestationResult, challenge: Uint8Array): void {
+  const found = result.challenge
+  if (found && challenge.length >= MIN_CHALLENGE_LENGTH && equalSecrets(found, challenge)) return
+  const sentence = found
+    ? 'the Evidence was appraised for another challenge than that of this connection'
+    : 'the Verifier does not say which challenge it found in the Evidence'
+  throw new AttestationError('ERR_ATTESTATION_CHALLENGE_MISMATCH', 'bad_certificate', sentence, { result })
+}
+const MIN_CHALLENGE_LENGTH = 8
+
+/** The attested key; it is the certificate's, where there is one.
+ *  @returns null if the verdict is about no key, which will do only where the challenge binds it to the connection */
+function checkKey(result: AttestationResult, certificateKey: PublicKey | null, isNeeded: boolean): PublicKey | null {
+  const { attestedKey } = result
+  if (!attestedKey) {
+    if (!isNeeded) return null
+    throw keyMismatch(result, 'the attestation speaks for no key')
+  }
+  if (certificateKey) {
+    if (!equalBytes(attestedKey, certificateKey.spki)) {
+      throw keyMismatch(result, 'the attestation speaks for another key than that of the certificate')
+    }
+    return certificateKey
+  }
+  try {
+    return PublicKey.fromSpki(attestedKey)
+  } catch (cause) {
+    throw keyMismatch(result, 'the attested key is none that signatures can be checked with', cause)
+  }
+}
+
+function keyMismatch(result: AttestationResult, sentence: string, cause?: unknown): AttestationError {
+  return new AttestationError('ERR_ATTESTATION_KEY_MISMATCH', 'bad_certificate', sentence, { result, cause })
+}
+
+function checkIdentity(expected: ExpectedIdentity | undefined, result: AttestationResult, key: PublicKey | null): void {
+  const { keyIds, claims } = expected ?? {}
+  if (keyIds && !(key && keyIds.some(id => equalBytes(id, identityOfKey(key).id)))) {
+    throw otherIdentity(result, 'the attested key is none of expectedIdentity.keyIds')
+  }
+  if (!claims) return
+  const wanted = Object.entries(claims)
+  const submodules = Object.values(result.submodules)
+  if (submodules.some(({ claims: made }) => wanted.every(([name, value]) => isAllowed(value, made[name])))) return
+  throw otherIdentity(
+    result,
+    `no attested environment makes the claims of expectedIdentity: ${Object.keys(claims).join(', ')}`,
+  )
+}
+
+function isAllowed(allowed: unknown, value: unknown): boolean {
+  return Array.isArray(allowed) ? allowed.includes(value) : value === allowed
+}
+
+function otherIdentity(result: AttestationResult, sentence: string): AttestationError {
+  return new AttestationError('ERR_ATTESTATION_IDENTITY_MISMATCH', 'access_denied', sentence, { result })
+}
+
+function identityOfKey({ spki }: PublicKey): IdentityKey {
+  return { spki, id: hash('sha256', spki) }
+}
+
+function refused(code: AttestationErrorCode, alert: AlertName, sentence: string): AttestationError {
+  return new AttestationError(code, alert, sentence)
+}

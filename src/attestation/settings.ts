@@ -1,0 +1,320 @@
+import { equalBytes, hex, utf8 } from '../bytes/index.js'
+import { hash, type SigningKey } from '../crypto/index.js'
+import { alertName, CertificateType, type ExtensionRow, MisuseError, tableWith } from '../handshake/index.js'
+import type { Attester, Presenter, Verifier } from '../rats/index.js'
+import { type CodePoints, defaultCodePoints } from './code-points.js'
+import { CredentialKind, type EvidenceType, evidenceTypeLength } from './evidence-type.js'
+import { type AttestationExtensions, attestationExtensions, rowsOf } from './extensions.js'
+import { wireType } from './message-type.js'
+import type {
+  AttestationCredential,
+  AttestationEnvironment,
+  AttestationModel,
+  AttestationOptions,
+  Disclosure,
+  ExpectedIdentity,
+} from './options.js'
+import { draft08, type Profile } from './profile.js'
+import type { TraceEvent } from './trace.js'
+
+/** What `AttestationOptions` come to: checked, and with every default filled in. */
+export interface Settings {
+  readonly side: 'client' | 'server'
+  readonly environment: AttestationEnvironment
+  readonly profile: Profile
+  readonly codePoints: CodePoints
+  readonly extensions: AttestationExtensions
+  /** One array for all connections, so that they share one extension table. */
+  readonly rows: readonly ExtensionRow[]
+  readonly alertNames: ReadonlyMap<number, string>
+  readonly models: readonly AttestationModel[]
+  readonly prefersOwnOrder: boolean
+  /** What we prove ourselves with. */
+  readonly attester: Attester | undefined
+  readonly presenter: Presenter | undefined
+  readonly identityKey: SigningKey | undefined
+  readonly ownCredentials: readonly AttestationCredential[]
+  readonly disclosure: Disclosure
+  /** What we decide about the peer with. */
+  readonly verifier: Verifier | undefined
+  readonly requirement: 'required' | 'optional' | 'none'
+  readonly peerCredentials: readonly AttestationCredential[]
+  /** Identities of the Verifiers whose results we take. */
+  readonly trustedVerifiers: readonly Uint8Array[]
+  readonly expectedIdentity: ExpectedIdentity | undefined
+  readonly attesterTimeout: number
+  readonly verifierTimeout: number
+  readonly trace: ((event: TraceEvent) => void) | undefined
+}
+
+/** @throws MisuseError ERR_ATTESTATION_CONFIG */
+export function settingsOf(
+  options: AttestationOptions,
+  side: 'client' | 'server',
+  environment: AttestationEnvironment,
+): Settings {
+  const profile = profileOf(options.profile)
+  const { attester, presenter, verifier, identityKey, trace } = options
+  if (!attester && !presenter && !verifier) {
+    throw misuse(
+      'attestation needs an attester or a presenter to prove our own state, or a verifier to demand the peer’s',
+    )
+  }
+  const codePoints = codePointsOf(options.codePoints)
+  const extensions = attestationExtensions(codePoints)
+  const settings: Settings = {
+    side,
+    environment,
+    profile,
+    codePoints,
+    extensions,
+    rows: checkedRows(extensions),
+    alertNames: new Map([
+      [codePoints.unsupported_evidence, 'unsupported_evidence'],
+      [codePoints.unsupported_verifiers, 'unsupported_verifiers'],
+    ]),
+    models: choices(options.models, ['passport', 'background-check'], 'models'),
+    prefersOwnOrder: options.prefersOwnOrder ?? false,
+    attester,
+    presenter,
+    identityKey,
+    ownCredentials: ownCredentialsOf(options, environment),
+    disclosure: options.disclosure ?? {},
+    verifier,
+    requirement: verifier ? oneOf(options.require ?? 'required', ['required', 'optional'], 'require') : 'none',
+    peerCredentials: choices(options.peerCredentials, ['x509', 'attestation-only'], 'peerCredentials'),
+    trustedVerifiers: verifier ? (verifier.resultIdentities ?? [verifier.identity]) : [],
+    expectedIdentity: options.expectedIdentity,
+    attesterTimeout: milliseconds(options.timeouts?.attester, 'timeouts.attester'),
+    verifierTimeout: milliseconds(options.timeouts?.verifier, 'timeouts.verifier'),
+    trace,
+  }
+  checkRoles(options, settings)
+  checkIdentity(options)
+  for (const risk of options.acceptDraft08Risks ?? []) {
+    oneOf(risk, ['relay', 'replay', 'diversion'], 'acceptDraft08Risks')
+  }
+  if (side === 'client') checkLists(settings)
+  return settings
+}
+
+/** Whether we have what a model takes, in the direction of our own attestation. */
+export function canProve(settings: Settings, model: AttestationModel): boolean {
+  const has = model === 'passport' ? settings.presenter !== undefined : settings.attester !== undefined
+  return has && settings.models.includes(model)
+}
+
+/** Whether we have what a model takes, in the direction of the peer's attestation. */
+export function canDemand(settings: Settings, model: AttestationModel): boolean {
+  const { verifier, trustedVerifiers, models } = settings
+  const has = model === 'passport' ? trustedVerifiers.length > 0 : (verifier?.evidenceTypes.length ?? 0) > 0
+  return has && models.includes(model)
+}
+
+/** The entries that media types and kinds of credential come to, in order of preference: the kind counts first. */
+export function evidenceTypesFor(
+  mediaTypes: readonly string[],
+  credentials: readonly AttestationCredential[],
+): readonly EvidenceType[] {
+  return credentials.flatMap(credential =>
+    mediaTypes.map(mediaType => ({ credentialKind: kindOf(credential), type: wireType(mediaType) })),
+  )
+}
+
+export function kindOf(credential: AttestationCredential): CredentialKind {
+  return credential === 'x509' ? CredentialKind.CERT_ATTESTATION : CredentialKind.ATTESTATION
+}
+
+export function credentialOf(kind: CredentialKind): AttestationCredential {
+  return kind === CredentialKind.CERT_ATTESTATION ? 'x509' : 'attestation-only'
+}
+
+/** The certificate type (RFC 7250) of a credential. */
+export function certificateTypeOf({ codePoints }: Settings, credential: AttestationCredential): number {
+  return credential === 'x509' ? CertificateType.X509 : codePoints.attestation
+}
+
+/** A digest over everything that a verdict about a peer depends on besides Evidence and time. A session is resumed
+ *  only under the digest that it was earned under. */
+export function policyDigestOf({
+  profile,
+  verifier,
+  requirement,
+  peerCredentials,
+  models,
+  ...settings
+}: Settings): string {
+  const { keyIds, claims } = settings.expectedIdentity ?? {}
+  const policy = {
+    profile: profile.name,
+    verifier: verifier ? [hex(verifier.identity), verifier.policyDigest] : null,
+    trustedVerifiers: settings.trustedVerifiers.map(hex),
+    requirement,
+    peerCredentials: [...peerCredentials].sort(),
+    models: [...models].sort(),
+    keyIds: keyIds?.map(hex) ?? null,
+    claims: claims ? Object.entries(claims).sort(([a], [b]) => (a < b ? -1 : 1)) : null,
+  }
+  return hex(hash('sha256', utf8(JSON.stringify(policy))))
+}
+
+function profileOf(name: string): Profile {
+  if (name !== 'draft08') {
+    throw misuse(`profile is ${JSON.stringify(name)}: this version has "draft08", which has to be asked for by name`)
+  }
+  return draft08
+}
+
+function codePointsOf(overrides: Partial<CodePoints> = {}): CodePoints {
+  const codePoints = { ...defaultCodePoints, ...overrides }
+  for (const [name, value] of Object.entries(codePoints)) {
+    if (!(name in defaultCodePoints)) throw misuse(`codePoints.${name} is none of ours`)
+    const max = name === 'attestation' || name.startsWith('unsupported') ? 0xff : 0xffff
+    if (!Number.isInteger(value) || value < 0 || value > max) {
+      throw misuse(`codePoints.${name} has to be a whole number from 0 to ${max}`)
+    }
+  }
+  const { attestation, unsupported_evidence, unsupported_verifiers } = codePoints
+  if (attestation === CertificateType.X509 || attestation === CertificateType.RawPublicKey) {
+    throw misuse(`codePoints.attestation is ${attestation}, which is another certificate type`)
+  }
+  for (const alert of [unsupported_evidence, unsupported_verifiers]) {
+    if (alertName(alert) !== `alert_${alert}`) throw misuse(`alert ${alert} is ${alertName(alert)} already`)
+  }
+  if (unsupported_evidence === unsupported_verifiers) throw misuse('the two alerts have to have two numbers')
+  return codePoints
+}
+
+function checkedRows(extensions: AttestationExtensions): readonly ExtensionRow[] {
+  const rows = rowsOf(extensions)
+  try {
+    tableWith({ extensions: rows })
+  } catch (cause) {
+    throw misuse(`codePoints: ${cause instanceof Error ? cause.message : cause}`)
+  }
+  return rows
+}
+
+function ownCredentialsOf(
+  { ownCredentials, identityKey, attester, presenter }: AttestationOptions,
+  { hasCertificate }: AttestationEnvironment,
+): readonly AttestationCredential[] {
+  if (!attester && !presenter) return []
+  if (!identityKey && !hasCertificate) {
+    throw misuse('there is no key to attest: give an identityKey, or a certificate with its key')
+  }
+  if (ownCredentials?.includes('x509') && !hasCertificate) {
+    throw misuse('ownCredentials has x509, but there is no certificate to present')
+  }
+  const defaults: AttestationCredential[] = []
+  if (hasCertificate) defaults.push('x509')
+  if (identityKey) defaults.push('attestation-only')
+  return choices(ownCredentials, defaults, 'ownCredentials', ['x509', 'attestation-only'])
+}
+
+function checkRoles(options: AttestationOptions, settings: Settings): void {
+  const { attester, presenter, verifier, side } = settings
+  if (attester?.evidenceTypes.length === 0) throw misuse('the attester has no Evidence type')
+  if (presenter?.verifiers.length === 0) throw misuse('the presenter has no Verifier to present results of')
+  if (!verifier && (options.require || options.expectedIdentity || options.peerCredentials)) {
+    throw misuse('require, expectedIdentity and peerCredentials are about the peer: they need a verifier')
+  }
+  if (verifier && !canDemand(settings, 'passport') && !canDemand(settings, 'background-check')) {
+    throw misuse('the verifier takes neither Evidence nor results under the models that are allowed')
+  }
+  if ((attester || presenter) && !canProve(settings, 'passport') && !canProve(settings, 'background-check')) {
+    throw misuse('models leaves nothing to do for the attester or presenter that is given')
+  }
+  if (options.disclosure && side === 'server')
+    throw misuse('disclosure is for clients: a server answers what it is asked')
+  if (options.disclosure?.onlyToAttested && !verifier) {
+    throw misuse('disclosure.onlyToAttested needs a verifier, or no server could be attested')
+  }
+  for (const identity of [...settings.trustedVerifiers, ...(presenter?.verifiers ?? [])]) {
+    if (identity.length > 0xffff) throw misuse('the identity of a Verifier has at most 65535 bytes')
+  }
+}
+
+function checkIdentity({ expectedIdentity }: AttestationOptions): void {
+  if (!expectedIdentity) return
+  const { keyIds, claims } = expectedIdentity
+  if (!keyIds && !claims) throw misuse('expectedIdentity expects nothing: give keyIds or claims')
+  if (keyIds && (keyIds.length === 0 || keyIds.some(id => id.length !== 32))) {
+    throw misuse('expectedIdentity.keyIds are SHA-256 digests of 32 bytes, at least one')
+  }
+  if (claims && Object.keys(claims).length === 0) throw misuse('expectedIdentity.claims is empty')
+}
+
+/** The lists that a client sends have at most 255 bytes each, which is soon said with media types. */
+function checkLists(settings: Settings): void {
+  const { verifier, attester, presenter, trustedVerifiers, peerCredentials, ownCredentials } = settings
+  if (canDemand(settings, 'background-check')) {
+    checkEvidenceTypes(
+      'evidence_request',
+      evidenceTypesFor(verifier?.evidenceTypes ?? [], peerCredentials),
+      'peerCredentials',
+    )
+  }
+  if (canProve(settings, 'background-check')) {
+    checkEvidenceTypes(
+      'evidence_proposal',
+      evidenceTypesFor(attester?.evidenceTypes ?? [], ownCredentials),
+      'ownCredentials',
+    )
+  }
+  if (canDemand(settings, 'passport')) checkVerifiers('results_request', trustedVerifiers)
+  if (canProve(settings, 'passport')) checkVerifiers('results_proposal', presenter?.verifiers ?? [])
+}
+
+function checkEvidenceTypes(name: string, types: readonly EvidenceType[], option: string): void {
+  const length = types.reduce((sum, type) => sum + evidenceTypeLength(type), 0)
+  if (length > MAX_LIST_LENGTH) {
+    throw misuse(
+      `${name} would take ${length} bytes for ${types.length} entries, and has room for ${MAX_LIST_LENGTH}: ` +
+        `offer fewer Evidence types, or one kind of credential (${option})`,
+    )
+  }
+}
+
+function checkVerifiers(name: string, identities: readonly Uint8Array[]): void {
+  const length = identities.reduce((sum, identity) => sum + 2 + identity.length, 0)
+  if (length > MAX_LIST_LENGTH) {
+    throw misuse(
+      `${name} would take ${length} bytes for ${identities.length} Verifiers, and has room for ${MAX_LIST_LENGTH}`,
+    )
+  }
+  if (identities.some((identity, i) => identities.findIndex(other => equalBytes(other, identity)) !== i)) {
+    throw misuse(`${name} would name a Verifier twice`)
+  }
+}
+const MAX_LIST_LENGTH = 255
+
+function choices<T extends string>(
+  given: readonly T[] | undefined,
+  defaults: readonly T[],
+  name: string,
+  allowed: readonly T[] = defaults,
+): readonly T[] {
+  if (!given) return defaults
+  for (const choice of given) oneOf(choice, allowed, name)
+  if (given.length === 0) throw misuse(`${name} is empty`)
+  if (new Set(given).size < given.length) throw misuse(`${name} names something twice`)
+  return [...given]
+}
+
+function oneOf<T extends string>(value: T, allowed: readonly T[], name: string): T {
+  if (!allowed.includes(value))
+    throw misuse(`${name} is ${JSON.stringify(value)}, which is none of ${allowed.join(', ')}`)
+  return value
+}
+
+function milliseconds(value: number | undefined, name: string): number {
+  if (value === undefined) return DEFAULT_TIMEOUT
+  if (!Number.isFinite(value) || value <= 0) throw misuse(`${name} has to be a positive number of milliseconds`)
+  return value
+}
+const DEFAULT_TIMEOUT = 10_000
+
+function misuse(sentence: string): MisuseError {
+  return new MisuseError(sentence, 'ERR_ATTESTATION_CONFIG')
+}
