@@ -7,6 +7,11 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** One byte string after the other, in a buffer of its own. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  return join(parts)
+}
+
+/** Any number of byte strings, one after the other, in a buffer of their own. */
+export function join(parts: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const part of parts) length += part.length
   const joined = new Uint8Array(length)

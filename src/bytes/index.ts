@@ -1,4 +1,4 @@
-export { concat, EMPTY, equalBytes, hex, utf8 } from './bytes.js'
+export { concat, EMPTY, equalBytes, hex, join, utf8 } from './bytes.js'
 export {
   type Codec,
   checked,

@@ -41,7 +41,9 @@ export class Writer {
   }
 
   bytes(value: Uint8Array): void {
-    this.#bytes.set(value, this.#room(value.length))
+    // Room first: making it may replace the buffer.
+    const at = this.#room(value.length)
+    this.#bytes.set(value, at)
   }
 
   /** Writes a vector: a length of `lengthSize` bytes (1, 2 or 3), then what `body` writes.

@@ -4,19 +4,24 @@ import { CertificateError, parseCertificate } from '../x509/index.js'
 import { ProtocolError } from './alert.js'
 import type { PeerCheck } from './config.js'
 import type { Authentication, Credential, PeerIdentity } from './credential.js'
-import type { ExtensionTable } from './extension-table.js'
+import { Extensions, type ExtensionTable } from './extension-table.js'
 import { CertificateType, statusRequest } from './extensions.js'
 import { type Step, until } from './machine.js'
 import { Certificate, decodeMessage, encodeMessage, HandshakeType, type Message } from './messages.js'
 import type { Plug, View } from './plug.js'
 
-/** Our Certificate message; without a credential the empty one of a client (RFC 8446 §4.4.2). */
-export function makeCertificate(credential: Credential | null, certificateRequestContext: Uint8Array): Uint8Array {
+/** Our Certificate message; without a credential the empty one of a client (RFC 8446 §4.4.2).
+ *  @param asksForOcsp whether the peer takes a staple, which goes only to who asked for it (RFC 8446 §4.4.2.1) */
+export function makeCertificate(
+  credential: Credential | null,
+  certificateRequestContext: Uint8Array,
+  asksForOcsp: boolean,
+): Uint8Array {
   return encodeMessage(HandshakeType.certificate, Certificate, {
     certificateRequestContext,
     certificateList: (credential?.entries ?? []).map(({ data, extensions }) => ({
       data,
-      extensions: [...extensions],
+      extensions: extensions.filter(({ type }) => asksForOcsp || type !== statusRequest.row.type),
     })),
   })
 }
@@ -53,16 +58,8 @@ export function* checkAuthentication(
   peer: Authentication,
 ): Step<PeerIdentity> {
   const { certificateType, entries } = peer
-  const isOurs = certificateType === CertificateType.X509 || certificateType === CertificateType.RawPublicKey
-  let authorizationError: Error | undefined
-  if (isOurs) {
-    try {
-      yield* until(check.check(peer) ?? undefined)
-    } catch (error) {
-      if (!check.isAdvisory || !(error instanceof CertificateError)) throw error
-      authorizationError = error
-    }
-  }
+  const isOurs = isEngineType(certificateType)
+  const authorizationError = isOurs ? yield* complaintOf(check, peer) : undefined
   const own = isOurs ? publicKeyOf(peer) : null
   const publicKey = (plug ? yield* plug.examine(view(), peer, own) : null) ?? own
   if (!publicKey) {
@@ -78,6 +75,49 @@ export function* checkAuthentication(
     ocspResponse: ocspResponse && Uint8Array.from(ocspResponse),
     authorizationError,
   }
+}
+
+/** The peer of a session that is to be resumed: what its credential was then has to be good today, since a resumption is
+ *  not to outlive a certificate or the trust in its issuer.
+ *  @returns null if it no longer is; `peer` is undefined if it had no credential */
+export function* recheckPeer(
+  check: PeerCheck,
+  certificateType: number,
+  chain: readonly Uint8Array[],
+): Step<{ readonly peer: PeerIdentity | undefined } | null> {
+  const [first] = chain
+  if (!first) return { peer: undefined }
+  const entries = chain.map(data => ({ data, extensions: Extensions.none }))
+  try {
+    if (!isEngineType(certificateType)) {
+      // Whether it is still good is for the plug to say, which keeps its own record.
+      const publicKey = PublicKey.fromSpki(first)
+      return { peer: { certificateType, chain, publicKey, ocspResponse: undefined, authorizationError: undefined } }
+    }
+    const authentication = { certificateType, entries }
+    const authorizationError = yield* complaintOf(check, authentication)
+    const publicKey = publicKeyOf(authentication)
+    return { peer: { certificateType, chain, publicKey, ocspResponse: undefined, authorizationError } }
+  } catch (error) {
+    if (error instanceof CertificateError || error instanceof ProtocolError) return null
+    throw error
+  }
+}
+
+/** Why the credential is not good, if that is only to be reported. @throws what the check throws otherwise */
+function* complaintOf(check: PeerCheck, peer: Authentication): Step<Error | undefined> {
+  try {
+    yield* until(check.check(peer) ?? undefined)
+    return undefined
+  } catch (error) {
+    if (!check.isAdvisory || !(error instanceof CertificateError)) throw error
+    return error
+  }
+}
+
+/** Whether the engine knows what a certificate of this type is; the others are a plug's. */
+function isEngineType(certificateType: number): boolean {
+  return certificateType === CertificateType.X509 || certificateType === CertificateType.RawPublicKey
 }
 
 /** The certificate type that a credential is looked for by. One that a plug brings is made of the X.509 credential. */

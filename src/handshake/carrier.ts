@@ -17,4 +17,11 @@ export interface Carrier {
   protect(direction: Direction, epoch: Epoch, secret: TrafficSecret, suite: Suite): void
   /** A place where a dummy change_cipher_spec belongs (RFC 8446 §D.4): TLS sends one, once; DTLS does nothing. */
   compatibility(): void
+  /** How large a protected record's plaintext may be from here on, content type included (RFC 8449 §4). */
+  limitRecords(direction: Direction, recordSizeLimit: number): void
+  /** The peer may send early data that is not accepted: its records are dropped (RFC 8446 §4.2.10). Ends with the next
+   *  `protect` for reading. */
+  skipEarlyData(): void
+  /** Fires when the connection is over, whatever the reason. */
+  readonly signal: AbortSignal
 }

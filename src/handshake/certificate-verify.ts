@@ -25,10 +25,10 @@ export function* makeCertificateVerify(
   key: SigningKey,
   peerSchemes: readonly number[],
   transcriptHash: Uint8Array,
-  signal: () => AbortSignal,
+  carrier: { readonly signal: AbortSignal },
 ): Step<Uint8Array> {
   const algorithm = chooseScheme(key.schemes, peerSchemes)
-  const signature = yield* until(key.sign(algorithm, signedContent(side, transcriptHash), signal()))
+  const signature = yield* until(key.sign(algorithm, signedContent(side, transcriptHash), carrier.signal))
   return encodeMessage(HandshakeType.certificate_verify, CertificateVerify, { algorithm, signature })
 }
 

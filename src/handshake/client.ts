@@ -68,7 +68,6 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   const handshakeExporter = handshakeSecret.handshakeExporter(helloHash)
   keyLog.add('SERVER_HANDSHAKE_TRAFFIC_SECRET', serverTraffic)
   keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
-  carrier.compatibility()
   carrier.protect('read', 'handshake', serverTraffic, suite)
   carrier.protect('write', 'handshake', clientTraffic, suite)
 
@@ -84,7 +83,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     serverCertificateType: extensions.get(ext.serverCertificateType.encrypted_extensions),
     clientCertificateType: extensions.get(ext.clientCertificateType.encrypted_extensions),
     get signal() {
-      return config.signal()
+      return carrier.signal
     },
     handshakeExporter: (label, context, length) => handshakeExporter.derive(label, context, length),
   }
@@ -93,8 +92,8 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
 
   const { request, peer } =
     psk === undefined
-      ? yield* readServerAuthentication(hs, sent, view, serverType, accepted?.needsCertificateRequest ?? false)
-      : { request: undefined, peer: undefined }
+      ? yield* readServerAuthentication(hs, offer, sent, view, serverType, accepted?.needsCertificateRequest ?? false)
+      : { request: undefined, peer: psk.peer }
   readFinished(hs, serverTraffic, yield* receive(HandshakeType.finished))
 
   const mainSecret = handshakeSecret.mainSecret()
@@ -107,6 +106,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   keyLog.add('EXPORTER_SECRET', exporter)
   carrier.protect('read', 'application', readSecret, suite)
 
+  carrier.compatibility()
   if (request) {
     const type = clientType ?? config.plug?.certificateType(view, 'client') ?? ext.CertificateType.X509
     yield* sendAuthentication(hs, view, request, type)
@@ -116,6 +116,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   carrier.protect('write', 'application', writeSecret, suite)
   config.plug?.complete()
 
+  const transcriptHash = hs.transcript.digest()
   return {
     suite,
     group: reply.share.group,
@@ -127,11 +128,8 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     peer,
     peerChain: peer ?? sessionChain(psk),
     exporter,
-    handshakeExporter,
-    resumption: mainSecret.resumption(hs.transcript.digest()),
-    readSecret,
-    writeSecret,
-    peerRecordSizeLimit: extensions.get(ext.recordSizeLimit.encrypted_extensions),
+    resumption: mainSecret.resumption(transcriptHash),
+    transcriptHash,
   }
 }
 
@@ -165,7 +163,7 @@ interface Offer {
   readonly plug: PlugOffer
 }
 
-function* makeOffer({ config, keyLog }: ClientState): Step<Offer> {
+function* makeOffer({ config, carrier, keyLog }: ClientState): Step<Offer> {
   const { entropy, serverName } = config
   const random = entropy.bytes(32)
   keyLog.begin(random)
@@ -178,7 +176,7 @@ function* makeOffer({ config, keyLog }: ClientState): Step<Offer> {
         ...types,
         serverName,
         get signal() {
-          return config.signal()
+          return carrier.signal
         },
       })
     : { ...types, extensions: [] }
@@ -186,7 +184,7 @@ function* makeOffer({ config, keyLog }: ClientState): Step<Offer> {
     random,
     sessionId: config.middleboxCompatibility ? entropy.bytes(32) : EMPTY,
     shares: config.keyShareGroups.map(group => entropy.keyShare(group as NamedGroup)),
-    psks: pskOffers(config),
+    psks: yield* pskOffers(config),
     plug,
   }
 }
@@ -401,14 +399,18 @@ function readEncryptedExtensions(hs: ClientState, sent: SentHello, message: Mess
 }
 
 /** What EncryptedExtensions chose, each out of what was offered. */
-function checkEncryptedExtensions({ config }: ClientState, offer: Offer, extensions: Extensions) {
+function checkEncryptedExtensions({ config, carrier }: ClientState, offer: Offer, extensions: Extensions) {
   const alpn = extensions.get(ext.alpn.encrypted_extensions)
   if (alpn !== undefined && !config.alpn.includes(alpn)) {
     throw new ProtocolError('illegal_parameter', 'the server selects an application protocol that was not offered')
   }
   const limit = extensions.get(ext.recordSizeLimit.encrypted_extensions)
-  if (limit !== undefined && limit < 64) {
-    throw new ProtocolError('illegal_parameter', 'a record_size_limit below 64 is not allowed')
+  if (limit !== undefined && config.recordSizeLimit !== undefined) {
+    if (limit < 64 || limit > MAX_RECORD_SIZE_LIMIT) {
+      throw new ProtocolError('illegal_parameter', `the server sets record_size_limit to ${limit}`)
+    }
+    carrier.limitRecords('read', config.recordSizeLimit)
+    carrier.limitRecords('write', limit)
   }
   const serverType = extensions.get(ext.serverCertificateType.encrypted_extensions)
   if (serverType !== undefined && !offer.plug.serverCertificateTypes.includes(serverType)) {
@@ -421,14 +423,20 @@ function checkEncryptedExtensions({ config }: ClientState, offer: Offer, extensi
   return { alpn, serverType, clientType }
 }
 
+/** RFC 8449 §4: the content of the largest record of TLS 1.3, and its type. */
+const MAX_RECORD_SIZE_LIMIT = 2 ** 14 + 1
+
 /** A CertificateRequest as it was received. */
 interface Request {
   readonly extensions: Extensions
+  /** signature_algorithms, which it must have (RFC 8446 §4.3.2). */
+  readonly signatureSchemes: readonly number[]
 }
 
 /** CertificateRequest*, Certificate, CertificateVerify of the server. */
 function* readServerAuthentication(
   hs: ClientState,
+  offer: Offer,
   sent: SentHello,
   view: View,
   certificateType: number | undefined,
@@ -441,7 +449,12 @@ function* readServerAuthentication(
     request = readCertificateRequest(hs, message)
     message = yield* receive(certificate)
   }
-  const type = certificateType ?? hs.config.plug?.certificateType(view, 'server') ?? ext.CertificateType.X509
+  const plugged = hs.config.plug?.certificateType(view, 'server')
+  const type = certificateType ?? plugged ?? ext.CertificateType.X509
+  if (type !== plugged && !offer.plug.serverCertificateTypes.includes(type)) {
+    // RFC 7250 §4.2: without the extension in the answer it is X.509, which a client need not take.
+    throw new ProtocolError('unsupported_certificate', `the server sends certificate type ${type}, which is not taken`)
+  }
   const authentication = readCertificate(hs.table, message, type, sent.types)
   if (!authentication) throw new ProtocolError('decode_error', 'the server sends no certificate')
   hs.transcript.add(message.raw)
@@ -458,7 +471,8 @@ function readCertificateRequest(hs: ClientState, message: Message): Request {
     throw new ProtocolError('illegal_parameter', 'certificate_request_context is not empty during the handshake')
   }
   hs.transcript.add(message.raw)
-  return { extensions: hs.table.readOffer('certificate_request', extensions) }
+  const known = hs.table.readOffer('certificate_request', extensions)
+  return { extensions: known, signatureSchemes: known.need(ext.signatureAlgorithms.certificate_request) }
 }
 
 function readFinished(hs: ClientState, serverTraffic: TrafficSecret, message: Message): void {
@@ -471,8 +485,9 @@ function readFinished(hs: ClientState, serverTraffic: TrafficSecret, message: Me
 
 /** Certificate and CertificateVerify of ours, or the empty Certificate. */
 function* sendAuthentication(hs: ClientState, view: View, request: Request, certificateType: number): Step<void> {
-  const { config } = hs
-  const schemes = request.extensions.need(ext.signatureAlgorithms.certificate_request)
+  const { config, carrier } = hs
+  const schemes = request.signatureSchemes
+  const asksForOcsp = request.extensions.has(ext.statusRequest.certificate_request)
   const own = yield* until(
     config.credentials({
       serverName: config.serverName,
@@ -480,13 +495,13 @@ function* sendAuthentication(hs: ClientState, view: View, request: Request, cert
       certificateSchemes: request.extensions.get(ext.signatureAlgorithmsCert.certificate_request) ?? schemes,
       certificateType: ownCertificateType(certificateType),
       authorities: request.extensions.get(ext.certificateAuthorities.certificate_request) ?? [],
-      asksForOcsp: request.extensions.has(ext.statusRequest.certificate_request),
+      asksForOcsp,
     }),
   )
   const credential = config.plug ? yield* config.plug.prove(view, own) : own
-  hs.send(makeCertificate(credential, EMPTY))
+  hs.send(makeCertificate(credential, EMPTY, asksForOcsp))
   if (!credential) return
-  hs.send(yield* makeCertificateVerify('client', credential.key, schemes, hs.transcript.digest(), config.signal))
+  hs.send(yield* makeCertificateVerify('client', credential.key, schemes, hs.transcript.digest(), carrier))
 }
 
 function sendFinished(hs: ClientState, clientTraffic: TrafficSecret): void {

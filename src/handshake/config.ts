@@ -5,7 +5,7 @@ import type { Session, TicketState } from './session.js'
 import type { TicketIssuer } from './ticket.js'
 
 /** What both sides of a connection are told. All of it is data or argument: the engine has no defaults of its own
- *  but those of `config-defaults`. */
+ *  but those of `defaults.ts`. */
 export interface CommonConfig {
   readonly entropy: Entropy
   /** ms since 1970. */
@@ -31,7 +31,6 @@ export interface CommonConfig {
   readonly plug: Plug | undefined
   /** External PSKs (RFC 8446 §2.2): the client offers them all, the server looks identities up. */
   readonly preSharedKeys: readonly ExternalPsk[]
-  readonly signal: () => AbortSignal
 }
 
 /** What a client is told besides. */
@@ -98,7 +97,8 @@ export interface PeerCheck {
   readonly certificateTypes: readonly number[]
   /** Whether a failed check is only reported, in `PeerIdentity.authorizationError`. */
   readonly isAdvisory: boolean
-  /** @throws CertificateError, or rejects with one */
+  /** Also asked of the credential in a session that is to be resumed, so that it does not outlive its peer's.
+   *  @throws CertificateError, or rejects with one */
   check(peer: Authentication): void | Promise<void>
 }
 

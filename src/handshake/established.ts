@@ -1,6 +1,6 @@
 import type { Suite } from './cipher-suite.js'
 import type { PeerIdentity } from './credential.js'
-import type { Exporter, ResumptionSecret, TrafficSecret } from './key-schedule.js'
+import type { Exporter, ResumptionSecret } from './key-schedule.js'
 
 /** What a handshake came to: all that outlives it. */
 export interface Established {
@@ -15,15 +15,13 @@ export interface Established {
   readonly pskIdentity: Uint8Array | undefined
   /** Whether a HelloRetryRequest was needed. */
   readonly isRetried: boolean
-  /** Who the peer is; undefined if it did not authenticate with a credential. */
+  /** Who the peer is: by its credential in this handshake, or in the one that is resumed; undefined if it authenticated
+   *  with no credential that has a meaning to the engine. */
   readonly peer: PeerIdentity | undefined
-  /** The credential type and chain that a resumed peer authenticated with, or `peer`'s own; for sessions. */
+  /** Type and chain of the credential behind the connection; for sessions. */
   readonly peerChain: { readonly certificateType: number; readonly chain: readonly Uint8Array[] }
   readonly exporter: Exporter
-  readonly handshakeExporter: Exporter
   readonly resumption: ResumptionSecret
-  readonly readSecret: TrafficSecret
-  readonly writeSecret: TrafficSecret
-  /** The largest record content that the peer takes, content type included (RFC 8449 §4). */
-  readonly peerRecordSizeLimit: number | undefined
+  /** Hash of ClientHello...client Finished, for those who bind something to the whole handshake. Hash.length bytes */
+  readonly transcriptHash: Uint8Array
 }

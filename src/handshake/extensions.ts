@@ -96,10 +96,10 @@ export const signatureAlgorithms = extension(13, 'signature_algorithms', {
 
 const ProtocolName = mapped(
   opaque(1, 255),
-  bytes => latin1.decode(bytes),
+  // One character for each byte, so that any name comes back as it was (the `latin1` of TextDecoder is windows-1252).
+  bytes => String.fromCharCode(...bytes),
   name => Uint8Array.from(name, character => character.charCodeAt(0)),
 )
-const latin1 = new TextDecoder('latin1')
 
 /** application_layer_protocol_negotiation (RFC 7301 §3.1). */
 export const alpn = extension(16, 'application_layer_protocol_negotiation', {

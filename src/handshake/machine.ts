@@ -49,13 +49,18 @@ export class Machine<T> {
 
   /** Gives the next message. Not while `pause` is set. @throws ProtocolError unexpected_message */
   receive(message: Message): void {
-    const wait = this.#wait
-    const types = wait && 'receive' in wait ? wait.receive : []
-    if (!types.includes(message.type)) {
-      const expected = types.length === 0 ? 'none is expected' : `${types.map(messageName).join(' or ')} is expected`
-      throw new ProtocolError('unexpected_message', `${messageName(message.type)} came where ${expected}`)
-    }
+    this.expect(message.type)
     this.#advance(() => this.#steps.next(message))
+  }
+
+  /** Checks that a message of this type is welcome, which can be known before all of it is there.
+   *  @throws ProtocolError unexpected_message */
+  expect(type: number): void {
+    const wait = this.#wait
+    const types = wait && 'receive' in wait ? wait.receive : NONE
+    if (types.includes(type)) return
+    const expected = types.length === 0 ? 'none is expected' : `${types.map(messageName).join(' or ')} is expected`
+    throw new ProtocolError('unexpected_message', `${messageName(type)} came where ${expected}`)
   }
 
   /** Goes on with what the world answered, after `pause` has settled. */
@@ -66,6 +71,15 @@ export class Machine<T> {
     this.#pause = undefined
     if ('error' in settled) this.#advance(() => this.#steps.throw(settled.error))
     else this.#advance(() => this.#steps.next(settled.value))
+  }
+
+  /** Gives the handshake up: its steps run their `finally`, and nothing else. */
+  stop(): void {
+    this.#wait = undefined
+    this.#pause = undefined
+    this.#settled = undefined
+    // The result is not looked at any more, so what is returned does not matter.
+    this.#steps.return(undefined as T)
   }
 
   #advance(step: () => IteratorResult<Wait, T>): void {
@@ -88,3 +102,5 @@ export class Machine<T> {
     }
   }
 }
+
+const NONE: readonly number[] = []

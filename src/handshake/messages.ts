@@ -1,10 +1,11 @@
 import {
   type Codec,
+  DecodeError,
   decode,
+  EMPTY,
   fixed,
   mapped,
   opaque,
-  Reader,
   rest,
   struct,
   type TypeOf,
@@ -55,7 +56,12 @@ export function encodeMessage<T>(type: number, codec: Codec<T>, value: T): Uint8
 
 /** Decodes the whole body of a message. @throws DecodeError with the name of the message */
 export function decodeMessage<T>(codec: Codec<T>, message: Message): T {
-  return decode(codec, message.body)
+  try {
+    return decode(codec, message.body)
+  } catch (error) {
+    if (error instanceof DecodeError) throw new DecodeError(`${messageName(message.type)}: ${error.message}`)
+    throw error
+  }
 }
 
 /** An extension whose data has not been looked at. */
@@ -150,42 +156,71 @@ export const KeyUpdate = struct({
  *  It never holds more than one message of the size that its type may have. */
 export class MessageAssembler {
   readonly #limitOf: (type: number) => number
-  #buffer: Uint8Array = new Uint8Array(0)
+  /** What has not been taken stands from `#start` to `#end`. */
+  #buffer: Uint8Array = EMPTY
+  #start = 0
+  #end = 0
+  /** Whether the buffer is one of our own, with room behind `#end`. */
+  #isOwn = false
 
-  /** @param limitOf the largest body, in bytes, of a message of that type */
+  /** @param limitOf the largest body, in bytes, of a message of that type; throws to refuse it */
   constructor(limitOf: (type: number) => number) {
     this.#limitOf = limitOf
   }
 
   /** Whether a message has begun that is not complete. */
   get isPartial(): boolean {
-    return this.#buffer.length > 0
+    return this.#end > this.#start
   }
 
-  /** Adds the content of one record. Call `take` until it gives undefined before adding more. */
+  /** Adds the content of one record. Call `take` until it gives undefined before adding more.
+   *  @param content given away: messages are views into it */
   add(content: Uint8Array): void {
-    if (this.#buffer.length === 0) {
-      this.#buffer = Uint8Array.from(content)
+    const held = this.#end - this.#start
+    if (held === 0) {
+      this.#buffer = content
+      this.#start = 0
+      this.#end = content.length
+      this.#isOwn = false
       return
     }
-    const joined = new Uint8Array(this.#buffer.length + content.length)
-    joined.set(this.#buffer)
-    joined.set(content, this.#buffer.length)
-    this.#buffer = joined
+    if (!this.#isOwn || this.#end + content.length > this.#buffer.length) {
+      // Twice the room each time: a message in a thousand fragments is not copied a thousand times.
+      const larger = new Uint8Array(2 * (held + content.length))
+      larger.set(this.#buffer.subarray(this.#start, this.#end))
+      this.#buffer = larger
+      this.#start = 0
+      this.#end = held
+      this.#isOwn = true
+    }
+    this.#buffer.set(content, this.#end)
+    this.#end += content.length
   }
 
-  /** The next complete message, in a buffer of its own. @throws ProtocolError if it claims to be too long */
+  /** The next complete message; its bytes never change.
+   *  @throws ProtocolError if it claims to be too long, and what `limitOf` throws: both as soon as its header is there */
   take(): Message | undefined {
-    if (this.#buffer.length < 4) return undefined
-    const header = new Reader(this.#buffer)
-    const type = header.uint8()
-    const length = header.uint24()
+    const at = this.#start
+    const held = this.#end - at
+    if (held < HEADER_LENGTH) return undefined
+    const b = this.#buffer
+    const type = b[at]
+    const length = (b[at + 1] << 16) | (b[at + 2] << 8) | b[at + 3]
     if (length > this.#limitOf(type)) {
       throw new ProtocolError('illegal_parameter', `${messageName(type)} of ${length} bytes is too long`)
     }
-    if (header.remaining < length) return undefined
-    const raw = this.#buffer.subarray(0, 4 + length)
-    this.#buffer = this.#buffer.subarray(4 + length)
-    return { type, raw, body: raw.subarray(4) }
+    if (held < HEADER_LENGTH + length) return undefined
+    const end = at + HEADER_LENGTH + length
+    const raw = b.subarray(at, end)
+    if (end === this.#end) {
+      this.#buffer = EMPTY
+      this.#start = 0
+      this.#end = 0
+    } else {
+      this.#start = end
+    }
+    return { type, raw, body: raw.subarray(HEADER_LENGTH) }
   }
 }
+
+const HEADER_LENGTH = 4

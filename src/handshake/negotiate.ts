@@ -1,16 +1,25 @@
-import type { HashName, KeyShare } from '../crypto/index.js'
+import type { KeyShare } from '../crypto/index.js'
 import { ProtocolError } from './alert.js'
 import { type Suite, suiteOf } from './cipher-suite.js'
 
 /** Every choice that is a pure function of an offer and a configuration. */
 
-/** RFC 8446 §4.1.1: the cipher suite. @throws ProtocolError handshake_failure if there is none in common */
-export function chooseSuite(offered: readonly number[], own: readonly number[], prefersOwnOrder: boolean): Suite {
-  for (const id of prefersOwnOrder ? own : offered) {
-    const suite = (prefersOwnOrder ? offered : own).includes(id) ? suiteOf(id) : undefined
-    if (suite) return suite
+/** RFC 8446 §4.1.1: the cipher suites in common, in the order in which they are to be chosen.
+ *  @returns at least one   @throws ProtocolError handshake_failure if there is none in common */
+export function commonSuites(
+  offered: readonly number[],
+  own: readonly number[],
+  prefersOwnOrder: boolean,
+): readonly [Suite, ...Suite[]] {
+  const [order, others] = prefersOwnOrder ? [own, offered] : [offered, own]
+  const suites: Suite[] = []
+  for (const id of order) {
+    const suite = others.includes(id) ? suiteOf(id) : undefined
+    if (suite && !suites.includes(suite)) suites.push(suite)
   }
-  throw new ProtocolError('handshake_failure', 'the client offers no cipher suite that we have')
+  const [first, ...more] = suites
+  if (!first) throw new ProtocolError('handshake_failure', 'the client offers no cipher suite that we have')
+  return [first, ...more]
 }
 
 /** RFC 8446 §4.2.7, RFC 8446 §4.2.8: the group, and the client's share if it sent one for it. A share that is there wins
@@ -71,11 +80,6 @@ export function shareOf(group: number, shares: readonly KeyShare[]): KeyShare {
   if (!share)
     throw new ProtocolError('illegal_parameter', 'server_hello has a key share for a group without one of ours')
   return share
-}
-
-/** Whether a PSK that was made for one hash fits the suite. */
-export function fitsHash(suite: Suite, hash: HashName): boolean {
-  return suite.hash === hash
 }
 
 function quote(names: readonly string[]): string {

@@ -10,6 +10,9 @@ export function makeTickets(config: ServerConfig, established: Established): rea
   const { tickets, plug, entropy } = config
   const plugState = plug ? plug.saveSession() : NO_STATE
   if (!tickets || plugState === null) return []
+  // A ticket has to fit its message, and the ClientHello that brings it back.
+  const chainLength = established.peerChain.chain.reduce((sum, { length }) => sum + length, 0)
+  if (chainLength + plugState.length > MAX_STATE_LENGTH) return []
   return Array.from({ length: tickets.count }, (_, i) => {
     const ticketNonce = Uint8Array.of(i)
     const ticketAgeAdd = new DataView(entropy.bytes(4).buffer).getUint32(0)
@@ -34,6 +37,8 @@ export function makeTickets(config: ServerConfig, established: Established): rea
     })
   })
 }
+
+const MAX_STATE_LENGTH = 2 ** 15
 
 /** Reads a NewSessionTicket.
  *  @returns the session to keep; null if it must not be resumed, or not be kept at all (a lifetime of 0) */

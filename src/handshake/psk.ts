@@ -1,10 +1,13 @@
 import type { TypeOf } from '../bytes/index.js'
 import { type HashName, hashLength } from '../crypto/index.js'
 import { ProtocolError } from './alert.js'
+import { recheckPeer } from './authentication.js'
 import { suiteOf } from './cipher-suite.js'
 import type { ClientConfig } from './config.js'
+import type { PeerIdentity } from './credential.js'
 import type { OfferedPsks } from './extensions.js'
 import { EarlySecret, type TrafficSecret } from './key-schedule.js'
+import type { Step } from './machine.js'
 import type { Session } from './session.js'
 import type { Transcript } from './transcript.js'
 
@@ -15,25 +18,37 @@ export interface PskOffer {
   readonly hash: HashName
   /** The session that it resumes; undefined for an external PSK. */
   readonly session: Session | undefined
+  /** Who the server of that session was. */
+  readonly peer: PeerIdentity | undefined
   obfuscatedAge(now: number): number
 }
 
 /** The PSKs to offer: the session first, if it may still be resumed, then the external ones. */
-export function pskOffers(config: ClientConfig): readonly PskOffer[] {
+export function* pskOffers(config: ClientConfig): Step<readonly PskOffer[]> {
   const offers: PskOffer[] = []
   const { session } = config
-  if (session && mayResume(session, config)) {
+  const suite = session && suiteOf(session.cipherSuite)
+  const rechecked =
+    session && suite && mayResume(session, config)
+      ? yield* recheckPeer(config.peer, session.certificateType, session.peerChain)
+      : null
+  if (session && suite && rechecked) {
     offers.push({
       identity: session.ticket,
       key: session.psk,
-      hash: suiteOf(session.cipherSuite)?.hash ?? 'sha256',
+      hash: suite.hash,
       session,
+      peer: rechecked.peer,
       // RFC 8446 §4.2.11.1: age in ms plus ticket_age_add, modulo 2^32.
       obfuscatedAge: now => ((Math.max(0, now - Number(session.receivedAt)) + session.ticketAgeAdd) % 2 ** 32) >>> 0,
     })
   }
+  const hashes = new Set(config.cipherSuites.map(id => suiteOf(id)?.hash))
   for (const { identity, key, hash } of config.preSharedKeys) {
-    offers.push({ identity, key, hash, session: undefined, obfuscatedAge: () => 0 })
+    // One that no suite on offer goes with could not be selected.
+    if (hashes.has(hash)) {
+      offers.push({ identity, key, hash, session: undefined, peer: undefined, obfuscatedAge: () => 0 })
+    }
   }
   return offers
 }
@@ -41,7 +56,6 @@ export function pskOffers(config: ClientConfig): readonly PskOffer[] {
 function mayResume(session: Session, config: ClientConfig): boolean {
   const age = config.now() - Number(session.receivedAt)
   return (
-    suiteOf(session.cipherSuite) !== undefined &&
     config.cipherSuites.includes(session.cipherSuite) &&
     session.serverName === config.serverName &&
     age >= 0 &&

@@ -1,7 +1,13 @@
 import { EMPTY, equalBytes, type TypeOf } from '../bytes/index.js'
-import type { NamedGroup } from '../crypto/index.js'
+import type { HashName, NamedGroup } from '../crypto/index.js'
 import { ProtocolError } from './alert.js'
-import { checkAuthentication, makeCertificate, ownCertificateType, readCertificate } from './authentication.js'
+import {
+  checkAuthentication,
+  makeCertificate,
+  ownCertificateType,
+  readCertificate,
+  recheckPeer,
+} from './authentication.js'
 import type { Carrier } from './carrier.js'
 import { checkCertificateVerify, makeCertificateVerify } from './certificate-verify.js'
 import { type Suite, suiteOf } from './cipher-suite.js'
@@ -25,7 +31,7 @@ import {
   type Message,
   ServerHello,
 } from './messages.js'
-import { chooseAlpn, chooseCertificateType, chooseGroup, chooseSuite } from './negotiate.js'
+import { chooseAlpn, chooseCertificateType, chooseGroup, commonSuites } from './negotiate.js'
 import type { PlugAnswer, View } from './plug.js'
 import { binderKey, checkBinder } from './psk.js'
 import type { TicketState } from './session.js'
@@ -55,14 +61,18 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   const hs = new ServerState(config, carrier, keyLog)
   const first = readClientHello(hs, yield* receive(HandshakeType.client_hello))
   keyLog.begin(first.hello.random)
-  const suite = chooseSuite(first.hello.cipherSuites, config.cipherSuites, config.prefersOwnOrder)
+  const suites = commonSuites(first.hello.cipherSuites, config.cipherSuites, config.prefersOwnOrder)
   const wanted = groupOf(hs, first)
   const isRetried = wanted.share === undefined || config.retryCookie !== undefined
+  const chosen = yield* choosePsk(hs, first, suites)
+  const { suite } = chosen
   const offer = isRetried ? yield* retry(hs, first, suite, wanted) : first
   const { group, share } = isRetried ? groupOf(hs, offer) : wanted
   if (share === undefined) throw new ProtocolError('illegal_parameter', 'the key share asked for is missing')
 
-  const psk = choosePsk(hs, offer, suite)
+  const { psk } = isRetried ? yield* choosePsk(hs, offer, [suite]) : chosen
+  // RFC 8446 §9.2: who brings no PSK has to say how signatures may be made.
+  if (!psk) offer.extensions.need(ext.signatureAlgorithms.client_hello)
   const alpn = selectAlpn(config, offer.extensions)
   hs.transcript.begin(suite.hash)
   hs.transcript.add(offer.message.raw)
@@ -79,6 +89,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
   carrier.protect('write', 'handshake', serverTraffic, suite)
   carrier.protect('read', 'handshake', clientTraffic, suite)
+  if (offer.extensions.has(ext.earlyData.client_hello)) carrier.skipEarlyData()
 
   const isResumed = psk?.ticket !== undefined
   const view: View = {
@@ -91,7 +102,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
     serverCertificateType: undefined,
     clientCertificateType: undefined,
     get signal() {
-      return config.signal()
+      return carrier.signal
     },
     handshakeExporter: (label, context, length) => handshakeExporter.derive(label, context, length),
   }
@@ -117,11 +128,12 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   carrier.endFlight()
   carrier.protect('write', 'application', writeSecret, suite)
 
-  const peer = !psk && asksClient ? yield* readClientAuthentication(hs, view, types.client) : undefined
+  const peer = !psk && asksClient ? yield* readClientAuthentication(hs, view, types.client) : psk?.peer
   readFinished(hs, clientTraffic, yield* receive(HandshakeType.finished))
   carrier.protect('read', 'application', readSecret, suite)
   config.plug?.complete()
 
+  const transcriptHash = hs.transcript.digest()
   return {
     suite,
     group,
@@ -136,11 +148,8 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
       chain: psk?.ticket?.peerChain ?? [],
     },
     exporter,
-    handshakeExporter,
-    resumption: mainSecret.resumption(hs.transcript.digest()),
-    readSecret,
-    writeSecret,
-    peerRecordSizeLimit: offer.extensions.get(ext.recordSizeLimit.client_hello),
+    resumption: mainSecret.resumption(transcriptHash),
+    transcriptHash,
   }
 }
 
@@ -204,6 +213,13 @@ function checkPskExtensions(extensions: Extensions): void {
 }
 
 function groupOf({ config }: ServerState, { extensions }: Offer) {
+  if (
+    extensions.has(ext.preSharedKey.client_hello) &&
+    !extensions.has(ext.supportedGroups.client_hello) &&
+    !extensions.has(ext.keyShare.client_hello)
+  ) {
+    throw new ProtocolError('handshake_failure', 'the client offers PSKs without (EC)DHE alone, which are not taken')
+  }
   // RFC 8446 §9.2: neither without the other.
   const groups = extensions.need(ext.supportedGroups.client_hello)
   const shares = extensions.need(ext.keyShare.client_hello)
@@ -243,6 +259,7 @@ function* retry(
   )
   if (first.hello.legacySessionId.length > 0) hs.carrier.compatibility()
   hs.carrier.endFlight()
+  if (first.extensions.has(ext.earlyData.client_hello)) hs.carrier.skipEarlyData()
 
   const second = readClientHello(hs, yield* receive(HandshakeType.client_hello))
   checkSecondHello(first, second)
@@ -251,8 +268,13 @@ function* retry(
     if (shares.length !== 1 || shares[0]?.group !== wanted.group) {
       throw new ProtocolError('illegal_parameter', 'the second client_hello has not the one key share asked for')
     }
+  } else if (!isSameExtension(first, second, ext.keyShare.row.type)) {
+    throw new ProtocolError('illegal_parameter', 'the second client_hello changes key shares unasked')
   }
   const echo = second.extensions.get(ext.cookie.client_hello)
+  if (!cookie && echo && !isSameExtension(first, second, ext.cookie.row.type)) {
+    throw new ProtocolError('illegal_parameter', 'the second client_hello has a cookie that nobody sent')
+  }
   if (cookie && !echo) throw new ProtocolError('missing_extension', 'cookie is missing')
   if (cookie && echo && !equalBytes(cookie, echo)) {
     throw new ProtocolError('illegal_parameter', 'the cookie is not the one that was sent')
@@ -265,6 +287,7 @@ function checkSecondHello(first: Offer, second: Offer): void {
   const before = comparable(first)
   const after = comparable(second)
   const isSame =
+    first.hello.legacyVersion === second.hello.legacyVersion &&
     equalBytes(first.hello.random, second.hello.random) &&
     equalBytes(first.hello.legacySessionId, second.hello.legacySessionId) &&
     first.hello.cipherSuites.join() === second.hello.cipherSuites.join() &&
@@ -273,10 +296,18 @@ function checkSecondHello(first: Offer, second: Offer): void {
   if (!isSame) {
     throw new ProtocolError('illegal_parameter', 'the second client_hello changes what the first one said')
   }
-  if (first.extensions.has(ext.preSharedKey.client_hello) && !second.extensions.has(ext.preSharedKey.client_hello)) {
-    // PSKs may be dropped for their hash, but not all of them out of a hello that has no other authentication.
-    second.extensions.need(ext.signatureAlgorithms.client_hello)
+  if (!first.extensions.has(ext.preSharedKey.client_hello) && second.extensions.has(ext.preSharedKey.client_hello)) {
+    throw new ProtocolError('illegal_parameter', 'the second client_hello offers PSKs, the first one did not')
   }
+  // RFC 8446 §4.2.10: early data is not sent after a HelloRetryRequest.
+  if (second.extensions.has(ext.earlyData.client_hello)) {
+    throw new ProtocolError('illegal_parameter', 'the second client_hello announces early data')
+  }
+}
+
+function isSameExtension(first: Offer, second: Offer, type: number): boolean {
+  const [before, after] = [first, second].map(({ hello }) => hello.extensions.find(found => found.type === type)?.data)
+  return before === undefined || after === undefined ? before === after : equalBytes(before, after)
 }
 
 const MAY_CHANGE: ReadonlySet<number> = new Set([
@@ -309,44 +340,62 @@ interface AcceptedPsk {
   readonly key: Uint8Array
   /** The ticket that it came in; undefined for an external PSK. */
   readonly ticket: TicketState | undefined
+  /** Who the client of that ticket was. */
+  readonly peer: PeerIdentity | undefined
 }
 
-function choosePsk(hs: ServerState, offer: Offer, suite: Suite): AcceptedPsk | undefined {
+/** RFC 8446 §4.2.11: the first suite that a PSK on offer can be used with, and that PSK; otherwise the first suite.
+ *  @throws ProtocolError decrypt_error if the binder of that PSK is wrong */
+function* choosePsk(
+  hs: ServerState,
+  offer: Offer,
+  suites: readonly [Suite, ...Suite[]],
+): Step<{ readonly suite: Suite; readonly psk: AcceptedPsk | undefined }> {
   const offered = offer.extensions.get(ext.preSharedKey.client_hello)
   const modes = offer.extensions.get(ext.pskKeyExchangeModes.client_hello)
-  if (!offered || !modes?.includes(ext.PskKeyExchangeMode.psk_dhe_ke)) return undefined
-  for (const [index, { identity }] of offered.identities.entries()) {
-    const psk = lookUpPsk(hs, offer, suite, identity)
+  const without = { suite: suites[0], psk: undefined }
+  if (!offered || !modes?.includes(ext.PskKeyExchangeMode.psk_dhe_ke)) return without
+  for (const [index, { identity }] of offered.identities.slice(0, MAX_IDENTITIES).entries()) {
+    const psk = yield* lookUpPsk(hs, offer, identity)
+    const suite = psk && suites.find(candidate => candidate.hash === psk.hash)
     const binder = offered.binders[index]
-    if (!psk || !binder) continue
+    if (!psk || !suite || !binder) continue
     const { raw } = offer.message
     const truncated = raw.subarray(0, raw.length - bindersLengthOf(offered))
-    const key = binderKey({ hash: suite.hash, key: psk.key, isExternal: psk.ticket === undefined })
-    checkBinder(key, hs.transcript.digestWith(suite.hash, truncated), binder)
-    return { index, identity, ...psk }
+    const key = binderKey({ hash: psk.hash, key: psk.key, isExternal: psk.ticket === undefined })
+    checkBinder(key, hs.transcript.digestWith(psk.hash, truncated), binder)
+    return { suite, psk: { index, identity, key: psk.key, ticket: psk.ticket, peer: psk.peer } }
   }
-  return undefined
+  return without
 }
 
-function lookUpPsk(
-  { config }: ServerState,
-  offer: Offer,
-  suite: Suite,
-  identity: Uint8Array,
-): { readonly key: Uint8Array; readonly ticket: TicketState | undefined } | undefined {
+/** How many identities are looked up: each may cost a decryption. */
+const MAX_IDENTITIES = 16
+
+/** A PSK that is known and may be used. */
+interface KnownPsk {
+  readonly key: Uint8Array
+  readonly hash: HashName
+  readonly ticket: TicketState | undefined
+  readonly peer: PeerIdentity | undefined
+}
+
+function* lookUpPsk({ config }: ServerState, offer: Offer, identity: Uint8Array): Step<KnownPsk | undefined> {
   const external =
     config.preSharedKeys.find(psk => equalBytes(psk.identity, identity)) ?? config.findPreSharedKey?.(identity)
-  if (external) return external.hash === suite.hash ? { key: external.key, ticket: undefined } : undefined
+  if (external) return { key: external.key, hash: external.hash, ticket: undefined, peer: undefined }
   const ticket = config.tickets?.open(identity)
-  return ticket && mayResume(config, offer, suite, ticket) ? { key: ticket.psk, ticket } : undefined
+  const suite = ticket && suiteOf(ticket.cipherSuite)
+  if (!ticket || !suite || !mayResume(config, offer, ticket)) return undefined
+  const rechecked = yield* recheckPeer(config.peer, ticket.certificateType, ticket.peerChain)
+  return rechecked ? { key: ticket.psk, hash: suite.hash, ticket, peer: rechecked.peer } : undefined
 }
 
 /** Whether a ticket may be resumed here and now: what was checked when it was issued must still hold. */
-function mayResume(config: ServerConfig, offer: Offer, suite: Suite, ticket: TicketState): boolean {
+function mayResume(config: ServerConfig, offer: Offer, ticket: TicketState): boolean {
   const age = config.now() - Number(ticket.issuedAt)
   return (
-    suiteOf(ticket.cipherSuite)?.hash === suite.hash &&
-    age >= 0 &&
+    age >= -MAX_CLOCK_SKEW &&
     age <= ticket.lifetimeSeconds * 1000 &&
     ticket.serverName === offer.extensions.get(ext.serverName.client_hello) &&
     (config.clientAuthentication !== 'required' || ticket.peerChain.length > 0) &&
@@ -358,6 +407,9 @@ function mayResume(config: ServerConfig, offer: Offer, suite: Suite, ticket: Tic
       : ticket.plugState.length === 0)
   )
 }
+
+/** ms; servers that share ticket keys do not share a clock. */
+const MAX_CLOCK_SKEW = 60_000
 
 function bindersLengthOf({ binders }: TypeOf<typeof ext.OfferedPsks>): number {
   return binders.reduce((sum, binder) => sum + 1 + binder.length, 2)
@@ -429,8 +481,11 @@ function sendEncryptedExtensions(
   if (alpn !== undefined) extensions.push(extensionValue(ext.alpn.encrypted_extensions, alpn))
   if (types.namesClient) extensions.push(extensionValue(ext.clientCertificateType.encrypted_extensions, types.client))
   if (types.namesServer) extensions.push(extensionValue(ext.serverCertificateType.encrypted_extensions, types.server))
-  if (hs.config.recordSizeLimit !== undefined && offered.has(ext.recordSizeLimit.client_hello)) {
+  const recordSizeLimit = offered.get(ext.recordSizeLimit.client_hello)
+  if (hs.config.recordSizeLimit !== undefined && recordSizeLimit !== undefined) {
     extensions.push(extensionValue(ext.recordSizeLimit.encrypted_extensions, hs.config.recordSizeLimit))
+    hs.carrier.limitRecords('read', hs.config.recordSizeLimit)
+    hs.carrier.limitRecords('write', recordSizeLimit)
   }
   extensions.push(...plugged.extensions)
   hs.send(encodeMessage(HandshakeType.encrypted_extensions, EncryptedExtensions, { extensions }))
@@ -457,6 +512,7 @@ function sendCertificateRequest(hs: ServerState): void {
 function* sendAuthentication(hs: ServerState, offer: Offer, view: View, certificateType: number): Step<void> {
   const { config } = hs
   const schemes = offer.extensions.need(ext.signatureAlgorithms.client_hello)
+  const asksForOcsp = offer.extensions.has(ext.statusRequest.client_hello)
   const own = yield* until(
     config.credentials({
       serverName: view.serverName,
@@ -464,29 +520,13 @@ function* sendAuthentication(hs: ServerState, offer: Offer, view: View, certific
       certificateSchemes: offer.extensions.get(ext.signatureAlgorithmsCert.client_hello) ?? schemes,
       certificateType: ownCertificateType(certificateType),
       authorities: offer.extensions.get(ext.certificateAuthorities.client_hello) ?? [],
-      asksForOcsp: offer.extensions.has(ext.statusRequest.client_hello),
+      asksForOcsp,
     }),
   )
   const credential = config.plug ? yield* config.plug.prove(view, own) : own
   if (!credential) throw new ProtocolError('handshake_failure', 'the server has no credential that the client takes')
-  const asksForOcsp = offer.extensions.has(ext.statusRequest.client_hello)
-  hs.send(makeCertificate(asksForOcsp ? credential : withoutOcsp(credential), EMPTY))
-  hs.send(yield* makeCertificateVerify('server', credential.key, schemes, hs.transcript.digest(), config.signal))
-}
-
-/** RFC 8446 §4.4.2.1: a staple goes only to who asked for it. */
-function withoutOcsp<C extends { entries: readonly { data: Uint8Array; extensions: readonly ExtensionValue[] }[] }>(
-  credential: C,
-): C {
-  const { type } = ext.statusRequest.row
-  if (!credential.entries.some(({ extensions }) => extensions.some(value => value.type === type))) return credential
-  return {
-    ...credential,
-    entries: credential.entries.map(entry => ({
-      ...entry,
-      extensions: entry.extensions.filter(value => value.type !== type),
-    })),
-  }
+  hs.send(makeCertificate(credential, EMPTY, asksForOcsp))
+  hs.send(yield* makeCertificateVerify('server', credential.key, schemes, hs.transcript.digest(), hs.carrier))
 }
 
 function sendFinished(hs: ServerState, serverTraffic: TrafficSecret): void {

@@ -8,18 +8,22 @@ import { decodeTicketState, encodeTicketState, type TicketState } from './sessio
 export class TicketIssuer {
   readonly #entropy: Entropy
   #keys: readonly TicketKey[]
+  /** Since when our own key seals, in ms since 1970; null until it does, undefined if the keys are not our own. */
+  #ownSince: number | null | undefined
   /** How long a ticket may be used, in seconds; at most 7 days (RFC 8446 §4.6.1). */
   readonly lifetimeSeconds: number
   /** How many tickets are sent after each handshake. */
   readonly count: number
 
-  /** @param keys 48 bytes or more of key material each, the first seals, all open; undefined: one random key */
+  /** @param keys 48 bytes or more of key material each, the first seals, all open; undefined: random keys, which the
+   *  issuer replaces itself, each after a ticket's lifetime */
   constructor(
     entropy: Entropy,
     options: { readonly keys?: readonly Uint8Array[]; readonly lifetimeSeconds?: number; readonly count?: number } = {},
   ) {
     this.#entropy = entropy
     this.#keys = (options.keys ?? [entropy.bytes(TICKET_KEY_LENGTH)]).map(toTicketKey)
+    this.#ownSince = options.keys ? undefined : null
     this.lifetimeSeconds = options.lifetimeSeconds ?? 7200
     this.count = options.count ?? 2
     if (this.#keys.length === 0) throw new MisuseError('a ticket issuer needs a key')
@@ -28,14 +32,17 @@ export class TicketIssuer {
     }
   }
 
-  /** Seals with `keys[0]` from now on and opens with all of them: rotate by putting a new key in front. */
+  /** Seals with `keys[0]` from now on and opens with all of them: rotate by putting a new key in front, and by leaving
+   *  out those whose tickets have all expired. */
   rotate(keys: readonly Uint8Array[]): void {
     if (keys.length === 0) throw new MisuseError('a ticket issuer needs a key')
     this.#keys = keys.map(toTicketKey)
+    this.#ownSince = undefined
   }
 
   /** A ticket: key name (16), nonce (12), sealed state. */
   seal(state: Omit<TicketState, 'version'>): Uint8Array {
+    this.#replaceOwnKey(Number(state.issuedAt))
     const key = this.#keys[0]
     if (!key) throw new MisuseError('a ticket issuer needs a key')
     const plaintext = encodeTicketState(state)
@@ -54,6 +61,15 @@ export class TicketIssuer {
     const key = this.#keys.find(candidate => equalBytes(candidate.name, name))
     const plaintext = key?.aead.open(ticket.subarray(NAME_LENGTH, HEADER_LENGTH), name, ticket.subarray(HEADER_LENGTH))
     return plaintext ? decodeTicketState(plaintext) : null
+  }
+
+  /** A key of ours seals for one lifetime of a ticket and opens for one more. */
+  #replaceOwnKey(now: number): void {
+    if (this.#ownSince === undefined) return
+    this.#ownSince ??= now
+    if (now - this.#ownSince < this.lifetimeSeconds * 1000) return
+    this.#ownSince = now
+    this.#keys = [toTicketKey(this.#entropy.bytes(TICKET_KEY_LENGTH)), ...this.#keys.slice(0, 1)]
   }
 }
 

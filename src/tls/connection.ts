@@ -1,4 +1,4 @@
-import { concat } from '../bytes/index.js'
+import { join } from '../bytes/index.js'
 import {
   AlertDescription,
   AlertReceived,
@@ -28,7 +28,7 @@ import {
   serverHandshake,
   type TrafficSecret,
 } from '../handshake/index.js'
-import { ContentType } from './record.js'
+import { ContentType, MAX_CONTENT } from './record.js'
 import { RecordProtection } from './record-protection.js'
 import { RecordReader } from './record-reader.js'
 import { type PaddingRule, RecordWriter } from './record-writer.js'
@@ -52,13 +52,14 @@ export type ConnectionEvent =
 export interface RecordOptions {
   /** Zeros added to each record, against those who watch lengths; undefined: none. */
   readonly padding?: PaddingRule
-  /** After how many records a key is replaced; at most, and by default, what its AEAD allows (RFC 8446 §5.5). */
+  /** After how many records a key is replaced: 2 or more, at most, and by default, what its AEAD allows
+   *  (RFC 8446 §5.5). */
   readonly recordsPerKey?: number
 }
 
 /** A TLS 1.3 connection without socket, clock or randomness of its own.
  *
- *  A. Look: `state`, `established`, `isWaiting`.
+ *  A. Look: `state`, `established`, `pause`, `isReadable`, `isWritable`, `signal`.
  *  B. Input: `receive`, `receiveEnd`, `resume`.
  *  C. Commands: `start`, `write`, `updateKeys`, `close`, `fail`.
  *  D. Output, to be drained after every B and C: `takeOutput` for the transport, `nextEvent` for the application.
@@ -81,22 +82,32 @@ export class TlsConnection implements Carrier {
   #hasSentClose = false
   #hasReceivedClose = false
   #hasSentChangeCipherSpec = false
+  #hasReceivedMessage = false
   /** Handshake messages of the flight that is being written. */
   #flight: Uint8Array[] = []
   #output: Uint8Array[] = []
   #events: ConnectionEvent[] = []
+  #abort: AbortController | undefined
   /** Records in a row that bring nothing: a peer that sends only those is up to no good. */
   #idleRecords = 0
   #owesKeyUpdate = false
+  #hasAskedForKeyUpdate = false
 
   constructor(...[side, config, options = {}]: ClientArguments | ServerArguments) {
     this.side = side
     this.#config = config
-    this.#reader = new RecordReader(config.recordSizeLimit)
+    this.#reader = new RecordReader()
     this.#writer = new RecordWriter(options.padding)
     this.#keyLog = new KeyLog(config.hasKeyLog)
-    this.#recordsPerKey = options.recordsPerKey ?? Number.POSITIVE_INFINITY
-    this.#assembler = new MessageAssembler(type => limitOf(type, config))
+    this.#recordsPerKey = options.recordsPerKey ?? Number.MAX_SAFE_INTEGER
+    if (!(this.#recordsPerKey >= 2)) {
+      throw new MisuseError(`a key protects 2 records or more, not ${options.recordsPerKey}: its successor needs one`)
+    }
+    this.#assembler = new MessageAssembler(type => {
+      // What is not welcome is refused before all of it has been waited for.
+      this.#machine?.expect(type)
+      return limitOf(type, config)
+    })
     this.#machine = new Machine(
       side === 'client' ? clientHandshake(config, this, this.#keyLog) : serverHandshake(config, this, this.#keyLog),
     )
@@ -126,6 +137,16 @@ export class TlsConnection implements Carrier {
     return this.#state !== 'closed' && !this.#hasReceivedClose
   }
 
+  /** Fires when the connection is over, whatever the reason. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      // Made when somebody asks: most connections need none.
+      this.#abort = new AbortController()
+      if (this.#state === 'closed') this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
   /** Begins the handshake: a client sends its ClientHello. */
   start(): void {
     if (this.#state !== 'new') return
@@ -138,7 +159,8 @@ export class TlsConnection implements Carrier {
 
   /** Takes bytes from the transport. The buffer must not change until the next call that finds `pause` unset. */
   receive(chunk: Uint8Array): void {
-    if (this.#state === 'closed' || this.#hasReceivedClose) return
+    this.start()
+    if (!this.isReadable) return
     this.#guard(() => {
       if (this.pause && this.#reader.pending + chunk.length > MAX_UNREAD) {
         throw new ProtocolError('internal_error', 'the peer sends too much while its last message is being looked at')
@@ -150,7 +172,7 @@ export class TlsConnection implements Carrier {
 
   /** The transport has ended. Without close_notify before it the data may have been cut short (RFC 8446 §6.1). */
   receiveEnd(): void {
-    if (this.#state === 'closed' || this.#hasReceivedClose) return
+    if (!this.isReadable) return
     const during = this.#state === 'open' ? 'without close_notify' : 'during the handshake'
     this.#end(new ConnectionEnded(`the peer closed the connection ${during}`))
   }
@@ -172,9 +194,13 @@ export class TlsConnection implements Carrier {
     if (!this.isWritable) {
       throw new MisuseError(`application data cannot be written: the connection is ${this.#state}`)
     }
-    if (this.#writer.sequenceNumber >= this.#keyLimit) this.updateKeys(false)
     if (this.#owesKeyUpdate) this.#answerKeyUpdate()
-    this.#output.push(this.#writer.write(ContentType.application_data, data))
+    for (let from = 0; from < data.length; ) {
+      if (this.#recordsLeft < 1) this.updateKeys(false)
+      const length = Math.min(data.length - from, this.#recordsLeft * this.#writer.maxContent)
+      this.#output.push(this.#writer.write(ContentType.application_data, data.subarray(from, from + length)))
+      from += length
+    }
   }
 
   /** Replaces our writing keys (RFC 8446 §4.6.3). @param requestsPeer whether the peer is to replace its own too */
@@ -182,34 +208,40 @@ export class TlsConnection implements Carrier {
     const { suite } = this.#established ?? {}
     if (!this.isWritable || !suite || !this.#writeSecret) throw new MisuseError('there are no keys to update')
     const message = encodeMessage(HandshakeType.key_update, KeyUpdate, { requestUpdate: requestsPeer })
-    this.#output.push(this.#writer.write(ContentType.handshake, message))
+    this.send(message)
+    this.endFlight()
     this.#writeSecret = this.#writeSecret.next()
     this.#writer.protect(new RecordProtection(this.#writeSecret, suite))
+    if (requestsPeer) this.#hasAskedForKeyUpdate = true
   }
 
-  /** Says close_notify: nothing more will be written. What the peer still sends is read (RFC 8446 §6.1). */
+  /** Says close_notify: nothing more will be written. What the peer still sends is read (RFC 8446 §6.1). In the
+   *  handshake it gives up instead. */
   close(): void {
     if (this.#hasSentClose || this.#state === 'closed') return
-    if (this.#state === 'open' || this.#state === 'handshake') {
-      this.#hasSentClose = true
-      const alert = this.#state === 'open' ? [AlertDescription.close_notify] : [AlertDescription.user_canceled, 0]
-      for (const description of alert) this.#sendAlert(WARNING, description)
-    }
-    if (this.#state !== 'open') this.#state = 'closed'
+    this.#hasSentClose = true
+    if (this.#state === 'handshake') this.#sendAlert(WARNING, AlertDescription.user_canceled)
+    if (this.#state !== 'new') this.#sendAlert(WARNING, AlertDescription.close_notify)
+    if (this.#state !== 'open' || this.#hasReceivedClose) this.#finish()
   }
 
   /** Ends the connection for an error of ours: the peer gets the alert that fits. */
   fail(error: Error): void {
     if (this.#state === 'closed') return
-    if (this.#state !== 'new') this.#sendAlert(FATAL, alertFor(error))
+    // RFC 8446 §6.1: nothing is sent after close_notify.
+    if (this.#state !== 'new' && !this.#hasSentClose) this.#sendAlert(FATAL, alertFor(error))
     this.#end(error)
   }
 
   /** What is to be sent, in order; empty when there is nothing. */
   takeOutput(): readonly Uint8Array[] {
     const output = this.#output
-    if (output.length > 0) this.#output = []
-    return output
+    if (output.length === 0) return NOTHING
+    this.#output = []
+    if (output.length === 1) return output
+    // Small pieces, such as the records of one flight, are cheaper to copy than to write one by one.
+    const length = output.reduce((sum, piece) => sum + piece.length, 0)
+    return length <= MAX_CONTENT ? [join(output)] : output
   }
 
   /** The next event; undefined when there is none. */
@@ -235,7 +267,7 @@ export class TlsConnection implements Carrier {
     if (!first) return
     this.#flight = []
     // One record for many messages: RFC 8446 §5.1 allows it, and every record costs.
-    const content = more.length === 0 ? first : concat(first, ...more)
+    const content = more.length === 0 ? first : join([first, ...more])
     this.#output.push(this.#writer.write(ContentType.handshake, content))
   }
 
@@ -243,7 +275,8 @@ export class TlsConnection implements Carrier {
     const protection = new RecordProtection(secret, suite)
     if (direction === 'read') {
       this.#expectMessageBoundary()
-      this.#reader.protect(protection)
+      // A client that cannot read our ServerHello has no keys for the alert that says so.
+      this.#reader.protect(protection, this.side === 'server' && epoch === 'handshake')
       if (epoch === 'application') this.#readSecret = secret
     } else {
       this.endFlight()
@@ -261,10 +294,19 @@ export class TlsConnection implements Carrier {
     this.#output.push(Uint8Array.of(ContentType.change_cipher_spec, 3, 3, 0, 1, 1))
   }
 
+  limitRecords(direction: Direction, recordSizeLimit: number): void {
+    if (direction === 'read') this.#reader.limit(recordSizeLimit)
+    else this.#writer.limit(recordSizeLimit)
+  }
+
+  skipEarlyData(): void {
+    this.#reader.skipEarlyData()
+  }
+
   // Reading.
 
   #readRecords(): void {
-    while (!this.pause && !this.#hasReceivedClose && this.#state !== 'closed') {
+    while (!this.pause && this.isReadable) {
       const record = this.#reader.next()
       if (!record) break
       const { type, content } = record
@@ -273,7 +315,10 @@ export class TlsConnection implements Carrier {
       else if (type === ContentType.alert) this.#readAlert(content)
       else this.#readChangeCipherSpec(content)
     }
-    if (this.#owesKeyUpdate && this.isWritable) this.#answerKeyUpdate()
+    if (!this.isWritable) return
+    if (this.#owesKeyUpdate) this.#answerKeyUpdate()
+    // The limits of RFC 8446 §5.5 are the writer's to keep; a peer that is about to miss them is reminded once.
+    if (this.#reader.sequenceNumber >= this.#keyLimit && !this.#hasAskedForKeyUpdate) this.updateKeys(true)
   }
 
   #readData(data: Uint8Array): void {
@@ -300,6 +345,7 @@ export class TlsConnection implements Carrier {
     while (!this.pause && this.#state !== 'closed') {
       const message = this.#assembler.take()
       if (!message) return
+      this.#hasReceivedMessage = true
       this.#config.plug?.observe?.('received', message)
       if (this.#machine) {
         this.#machine.receive(message)
@@ -312,19 +358,23 @@ export class TlsConnection implements Carrier {
 
   /** Sends what a step of the handshake logged, and opens the connection when it was the last one. */
   #afterStep(): void {
-    for (const line of this.#keyLog.take()) this.#events.push({ type: 'keylog', line })
+    this.#takeKeyLog()
     const result = this.#machine?.result
     if (!result) return
     const established = result.value
     this.#machine = undefined
     this.#established = established
     this.#state = 'open'
-    if (established.peerRecordSizeLimit !== undefined) this.#writer.limit(established.peerRecordSizeLimit)
+    this.#idleRecords = 0
     this.#events.push({ type: 'established', established })
     if (this.side === 'server' && 'tickets' in this.#config) {
       for (const ticket of makeTickets(this.#config, established)) this.send(ticket)
       this.endFlight()
     }
+  }
+
+  #takeKeyLog(): void {
+    for (const line of this.#keyLog.take()) this.#events.push({ type: 'keylog', line })
   }
 
   /** RFC 8446 §4.6. */
@@ -345,7 +395,8 @@ export class TlsConnection implements Carrier {
     const { requestUpdate } = decodeMessage(KeyUpdate, message)
     this.#expectMessageBoundary()
     this.#readSecret = this.#readSecret.next()
-    this.#reader.protect(new RecordProtection(this.#readSecret, suite))
+    this.#reader.protect(new RecordProtection(this.#readSecret, suite), false)
+    this.#hasAskedForKeyUpdate = false
     // Several requests may be answered at once (RFC 8446 §4.6.3), so a flood of them costs us one answer.
     if (requestUpdate) this.#owesKeyUpdate = true
   }
@@ -373,8 +424,12 @@ export class TlsConnection implements Carrier {
     }
     if (description === AlertDescription.close_notify) {
       this.#hasReceivedClose = true
-      if (this.#state === 'open') this.#events.push({ type: 'end' })
-      else this.#end(new ConnectionEnded('the peer closed the connection during the handshake'))
+      if (this.#state !== 'open') {
+        this.#end(new ConnectionEnded('the peer closed the connection during the handshake'))
+        return
+      }
+      this.#events.push({ type: 'end' })
+      if (this.#hasSentClose) this.#finish()
       return
     }
     if (description === AlertDescription.user_canceled) {
@@ -386,9 +441,11 @@ export class TlsConnection implements Carrier {
     this.#end(new AlertReceived(description, this.#config.plug?.alertNames.get(description)))
   }
 
-  /** RFC 8446 §5: dropped, if it is the one that middleboxes are fed with, while there is a handshake. */
+  /** RFC 8446 §5: dropped, if it is the one that middleboxes are fed with, between the first ClientHello and the peer's
+   *  Finished. */
   #readChangeCipherSpec(content: Uint8Array): void {
-    if (this.#state !== 'handshake' || content.length !== 1 || content[0] !== 1) {
+    const isInHandshake = this.#state === 'handshake' && (this.side === 'client' || this.#hasReceivedMessage)
+    if (!isInHandshake || content.length !== 1 || content[0] !== 1) {
       throw new ProtocolError('unexpected_message', 'change_cipher_spec came where none may stand')
     }
     this.#expectMessageBoundary()
@@ -412,6 +469,11 @@ export class TlsConnection implements Carrier {
     return Math.min(this.#recordsPerKey, this.#established?.suite.aead.recordLimit ?? Number.MAX_SAFE_INTEGER)
   }
 
+  /** How many records may be written before keys have to be replaced; one more is kept for the key_update itself. */
+  get #recordsLeft(): number {
+    return this.#keyLimit - this.#writer.sequenceNumber - 1
+  }
+
   // Errors: one path for all of them.
 
   #guard(step: () => void): void {
@@ -429,11 +491,22 @@ export class TlsConnection implements Carrier {
   }
 
   #end(error: Error): void {
+    this.#takeKeyLog()
+    this.#events.push({ type: 'error', error })
+    this.#finish()
+  }
+
+  /** The connection is over: nothing secret and nothing large is kept. */
+  #finish(): void {
     this.#state = 'closed'
+    this.#machine?.stop()
     this.#machine = undefined
     this.#readSecret = undefined
     this.#writeSecret = undefined
-    this.#events.push({ type: 'error', error })
+    this.#flight = []
+    this.#reader.clear()
+    this.#writer.clear()
+    this.#abort?.abort()
   }
 }
 
@@ -448,6 +521,7 @@ export class ConnectionEnded extends Error {
   readonly code = 'ERR_TLS_CONNECTION_ENDED'
 }
 
+const NOTHING: readonly Uint8Array[] = []
 const WARNING = 1
 const FATAL = 2
 const MAX_IDLE_RECORDS = 32
@@ -460,9 +534,8 @@ function limitOf(type: number, { maxCertificateLength }: { readonly maxCertifica
     case HandshakeType.certificate:
       return maxCertificateLength
     case HandshakeType.key_update:
-      return 1
     case HandshakeType.finished:
-      return 64
+      return 255
     default:
       // Two vectors of 2^16-1 bytes and what stands around them: no other message can be longer.
       return 2 ** 17 + 512

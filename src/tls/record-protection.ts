@@ -1,4 +1,4 @@
-import { AeadKey, TAG_LENGTH } from '../crypto/index.js'
+import { AeadKey } from '../crypto/index.js'
 import type { Suite, TrafficSecret } from '../handshake/index.js'
 
 /** The keys of one direction in one epoch, and the sequence number (RFC 8446 §5.3). */
@@ -23,16 +23,18 @@ export class RecordProtection {
   /** Seals the bytes of `buffer` from `start` to `end` where they stand, and the tag behind them.
    *  @param header the record header, which is the additional data */
   seal(header: Uint8Array, buffer: Uint8Array, start: number, end: number): void {
-    this.#key.seal(this.#nextNonce(), header, buffer.subarray(start, end), buffer, start)
+    this.#key.seal(this.#currentNonce(), header, buffer.subarray(start, end), buffer, start)
+    this.#sequenceNumber++
   }
 
-  /** Opens a record's payload. @returns null for any failure */
+  /** Opens a record's payload. @returns null for any failure, which does not count as a record */
   open(header: Uint8Array, payload: Uint8Array): Uint8Array | null {
-    if (payload.length <= TAG_LENGTH) return null
-    return this.#key.open(this.#nextNonce(), header, payload)
+    const plaintext = this.#key.open(this.#currentNonce(), header, payload)
+    if (plaintext) this.#sequenceNumber++
+    return plaintext
   }
 
-  #nextNonce(): Uint8Array {
+  #currentNonce(): Uint8Array {
     const nonce = this.#nonce
     const iv = this.#iv
     const low = this.#sequenceNumber >>> 0
@@ -46,7 +48,6 @@ export class RecordProtection {
     nonce[9] = iv[9] ^ (low >>> 16)
     nonce[10] = iv[10] ^ (low >>> 8)
     nonce[11] = iv[11] ^ low
-    this.#sequenceNumber++
     return nonce
   }
 }

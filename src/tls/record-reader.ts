@@ -1,3 +1,4 @@
+import { EMPTY, join } from '../bytes/index.js'
 import { ProtocolError } from '../handshake/index.js'
 import { ContentType, HEADER_LENGTH, MAX_CONTENT, MAX_EXPANSION, type Record } from './record.js'
 import type { RecordProtection } from './record-protection.js'
@@ -5,46 +6,87 @@ import type { RecordProtection } from './record-protection.js'
 /** Cuts a byte stream into records and opens them (RFC 8446 §5). Whole records are read where they lie in the chunk;
  *  only one that is split over chunks is copied. */
 export class RecordReader {
-  /** The largest inner plaintext that we take, content type included; our record_size_limit (RFC 8449 §4). */
-  readonly #limit: number
+  /** The largest inner plaintext that we take, content type included. */
+  #limit = MAX_CONTENT + 1
   #protection: RecordProtection | undefined
-  /** Bytes that have not been looked at. */
+  /** Whether the peer may not have keys yet, so that its alerts come plain. */
+  #takesPlainAlerts = false
+  /** How many bytes of early data may still be dropped. */
+  #earlyDataLeft = 0
+  /** Bytes that have not been looked at; more stand behind them in `#waiting`. */
   #chunk: Uint8Array = EMPTY
+  #waiting: Uint8Array[] = []
+  #waitingLength = 0
   /** The record that is still incomplete; `#filled` bytes of it are there. */
   #partial: Uint8Array = EMPTY
   #filled = 0
   #hasSeenRecord = false
 
-  constructor(recordSizeLimit: number | undefined) {
-    this.#limit = recordSizeLimit ?? MAX_CONTENT + 1
+  /** Keys for the records from here on.
+   *  @param takesPlainAlerts whether the peer may fail before it has its keys */
+  protect(protection: RecordProtection, takesPlainAlerts: boolean): void {
+    this.#protection = protection
+    this.#takesPlainAlerts = takesPlainAlerts
+    this.#earlyDataLeft = 0
   }
 
-  /** Keys for the records from here on. */
-  protect(protection: RecordProtection): void {
-    this.#protection = protection
+  /** Our record_size_limit (RFC 8449 §4): content and its type. It counts for protected records only. */
+  limit(recordSizeLimit: number): void {
+    this.#limit = Math.min(recordSizeLimit, MAX_CONTENT + 1)
+  }
+
+  /** Drops what looks like early data (RFC 8446 §4.2.10): records that do not open, or that come before there are keys,
+   *  until one opens. */
+  skipEarlyData(): void {
+    this.#earlyDataLeft = MAX_SKIPPED_EARLY_DATA
+  }
+
+  /** How many records the current keys have opened. */
+  get sequenceNumber(): number {
+    return this.#protection?.sequenceNumber ?? 0
   }
 
   /** How many bytes wait to be read. */
   get pending(): number {
-    return this.#chunk.length + this.#filled
+    return this.#chunk.length + this.#waitingLength + this.#filled
   }
 
-  /** Adds bytes from the transport. They are not copied unless the reader had some left over. */
+  /** Adds bytes from the transport. They are not copied, so they must not change while they are pending. */
   add(chunk: Uint8Array): void {
     if (this.#chunk.length === 0) {
       this.#chunk = chunk
-      return
+    } else {
+      this.#waiting.push(chunk)
+      this.#waitingLength += chunk.length
     }
-    const joined = new Uint8Array(this.#chunk.length + chunk.length)
-    joined.set(this.#chunk)
-    joined.set(chunk, this.#chunk.length)
-    this.#chunk = joined
+  }
+
+  /** Forgets everything: the connection is over. */
+  clear(): void {
+    this.#protection = undefined
+    this.#chunk = EMPTY
+    this.#waiting = []
+    this.#waitingLength = 0
+    this.#partial = EMPTY
+    this.#filled = 0
   }
 
   /** The next record; undefined if more bytes are needed. @throws ProtocolError */
   next(): Record | undefined {
-    const record = this.#filled > 0 ? this.#completePartial() : this.#whole()
-    return record && this.#open(record)
+    for (;;) {
+      const record = this.#filled > 0 ? this.#completePartial() : this.#whole()
+      if (record) {
+        const opened = this.#open(record)
+        if (opened) return opened
+      } else if (this.#waiting.length > 0) {
+        // What was left of the chunk has gone into the partial record.
+        this.#chunk = join(this.#waiting)
+        this.#waiting = []
+        this.#waitingLength = 0
+      } else {
+        return undefined
+      }
+    }
   }
 
   /** A record that lies whole in the chunk. */
@@ -107,38 +149,67 @@ export class RecordReader {
     }
     const length = (header[3] << 8) | header[4]
     const limit = this.#protection ? MAX_CONTENT + MAX_EXPANSION : MAX_CONTENT
-    if (length > limit) {
+    // Early data is protected, whether we have keys or not.
+    if (length > limit && !(this.#earlyDataLeft > 0 && length <= MAX_CONTENT + MAX_EXPANSION)) {
       throw new ProtocolError('record_overflow', `a record of ${length} bytes is longer than ${limit}`)
     }
     return length
   }
 
-  #open(record: Uint8Array): Record {
+  /** @returns undefined for a record that is to be dropped */
+  #open(record: Uint8Array): Record | undefined {
     const type = record[0]
     const payload = record.subarray(HEADER_LENGTH)
-    if (!this.#protection) {
+    const protection = this.#protection
+    if (!protection) {
       if (type === ContentType.application_data) {
+        if (this.#earlyDataLeft > 0) return this.#skip(payload)
         throw new ProtocolError('unexpected_message', 'application data came before there were keys')
       }
+      // The transport's buffer is not ours to keep, and handshake messages are kept.
+      return { type, content: new Uint8Array(payload) }
+    }
+    // change_cipher_spec stays plain (RFC 8446 §5).
+    if (type === ContentType.change_cipher_spec) return { type, content: payload }
+    if (type === ContentType.alert && this.#takesPlainAlerts && protection.sequenceNumber === 0) {
       return { type, content: payload }
     }
-    // change_cipher_spec stays plain (RFC 8446 §5); alerts are from a peer that has no keys yet.
-    if (type === ContentType.change_cipher_spec) return { type, content: payload }
-    if (type === ContentType.alert && this.#protection.sequenceNumber === 0) return { type, content: payload }
     if (type !== ContentType.application_data) {
       throw new ProtocolError('unexpected_message', `a plain record of type ${type} came where records are protected`)
     }
-    const inner = this.#protection.open(record.subarray(0, HEADER_LENGTH), payload)
-    if (!inner) throw new ProtocolError('bad_record_mac', 'a record could not be opened')
-    if (inner.length > this.#limit) {
-      throw new ProtocolError('record_overflow', `a record holds ${inner.length} bytes, more than ${this.#limit}`)
+    const inner = protection.open(record.subarray(0, HEADER_LENGTH), payload)
+    if (!inner) {
+      if (this.#earlyDataLeft > 0) return this.#skip(payload)
+      throw new ProtocolError('bad_record_mac', 'a record could not be opened')
     }
-    // TLSInnerPlaintext: content, its type, zeros (RFC 8446 §5.2).
-    let end = inner.length - 1
-    while (end >= 0 && inner[end] === 0) end--
-    if (end < 0) throw new ProtocolError('unexpected_message', 'a record holds nothing but padding')
-    return { type: inner[end], content: inner.subarray(0, end) }
+    this.#earlyDataLeft = 0
+    return innerContent(inner, this.#limit)
+  }
+
+  #skip(payload: Uint8Array): undefined {
+    this.#earlyDataLeft -= payload.length
+    if (this.#earlyDataLeft < 0) {
+      throw new ProtocolError('unexpected_message', 'the client sends more early data than can be dropped')
+    }
+    return undefined
   }
 }
 
-const EMPTY = new Uint8Array(0)
+/** How much early data is dropped, in bytes of ciphertext: what one flight of a client that guessed wrong may hold. */
+const MAX_SKIPPED_EARLY_DATA = 2 ** 14
+
+/** TLSInnerPlaintext: content, its type, zeros (RFC 8446 §5.2). */
+function innerContent(inner: Uint8Array, limit: number): Record {
+  if (inner.length > limit) {
+    throw new ProtocolError('record_overflow', `a record holds ${inner.length} bytes, more than ${limit}`)
+  }
+  let end = inner.length - 1
+  while (end >= 0 && inner[end] === 0) end--
+  if (end < 0) throw new ProtocolError('unexpected_message', 'a record holds nothing but padding')
+  const type = inner[end]
+  // RFC 8446 §5: change_cipher_spec is never protected.
+  if (type < ContentType.alert || type > ContentType.application_data) {
+    throw new ProtocolError('unexpected_message', `a protected record holds content type ${type}`)
+  }
+  return { type, content: inner.subarray(0, end) }
+}

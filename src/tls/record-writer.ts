@@ -25,6 +25,16 @@ export class RecordWriter {
     this.#maxContent = Math.min(MAX_CONTENT, recordSizeLimit - 1)
   }
 
+  /** Forgets the keys: the connection is over. */
+  clear(): void {
+    this.#protection = undefined
+  }
+
+  /** The largest content of a record. */
+  get maxContent(): number {
+    return this.#maxContent
+  }
+
   /** How many records the current keys have protected. */
   get sequenceNumber(): number {
     return this.#protection?.sequenceNumber ?? 0
