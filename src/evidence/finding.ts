@@ -29,6 +29,8 @@ export interface Subject {
   readonly expected: string
   readonly actual: string
   readonly source: string
+  /** `Check.code`. */
+  readonly code?: string
 }
 
 /** A check that passed, with the claim that it affirms, if it does. */

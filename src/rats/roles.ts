@@ -123,6 +123,9 @@ export interface Check {
   readonly source: string
   /** What a person can do about a failure; absent when the check passed. */
   readonly remedy?: string
+  /** What went wrong, for programs, where a check can fail in several ways: the code of an error, such as
+   *  `ERR_X509_EXPIRED`. */
+  readonly code?: string
 }
 
 /** A Verifier's verdict, as the Relying Party sees it (RFC 9334 §8.4). */
