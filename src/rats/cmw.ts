@@ -68,6 +68,11 @@ export function cmwFromCbor(value: CborValue): Cmw {
   return fromCbor(value, 0)
 }
 
+/** The CMW that a JSON value is: the value of the JWT claim `cmw` (RFC 9999 §3.5). @throws MessageError */
+export function cmwFromJson(value: CborValue): Cmw {
+  return fromJson(value, 0)
+}
+
 /** The CBOR value that a CMW is, for CWT claim 299. @throws TypeError */
 export function cmwToCbor(cmw: Cmw): CborValue {
   return toCbor(cmw, 0)

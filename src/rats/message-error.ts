@@ -22,6 +22,8 @@ export type MessageErrorCode =
   | 'ERR_RATS_PROFILE'
   /** The message does not hold any more, or not yet. */
   | 'ERR_RATS_EXPIRED'
+  /** The message holds another nonce than it was asked for with, or none. */
+  | 'ERR_RATS_NONCE'
   /** The message says one thing here and another there. */
   | 'ERR_RATS_INCONSISTENT'
 
