@@ -381,12 +381,14 @@ interface KnownPsk {
 }
 
 function* lookUpPsk({ config }: ServerState, offer: Offer, identity: Uint8Array): Step<KnownPsk | undefined> {
-  const external =
-    config.preSharedKeys.find(psk => equalBytes(psk.identity, identity)) ?? config.findPreSharedKey?.(identity)
-  if (external) return { key: external.key, hash: external.hash, ticket: undefined, peer: undefined }
-  const ticket = config.tickets?.open(identity)
-  const suite = ticket && suiteOf(ticket.cipherSuite)
-  if (!ticket || !suite || !mayResume(config, offer, ticket)) return undefined
+  const listed = config.preSharedKeys.find(psk => equalBytes(psk.identity, identity))
+  const ticket = listed ? null : config.tickets?.open(identity)
+  if (!ticket) {
+    const external = listed ?? config.findPreSharedKey?.(identity)
+    return external ? { key: external.key, hash: external.hash, ticket: undefined, peer: undefined } : undefined
+  }
+  const suite = suiteOf(ticket.cipherSuite)
+  if (!suite || !mayResume(config, offer, ticket)) return undefined
   const rechecked = yield* recheckPeer(config.peer, ticket.certificateType, ticket.peerChain)
   return rechecked ? { key: ticket.psk, hash: suite.hash, ticket, peer: rechecked.peer } : undefined
 }
