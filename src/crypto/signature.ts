@@ -33,6 +33,8 @@ export class PublicKey {
   /** @param der SubjectPublicKeyInfo (RFC 5280 §4.1)   @throws Error if it is none that OpenSSL knows */
   static fromSpki(der: Uint8Array): PublicKey {
     const bytes = Uint8Array.from(der)
+    const jwk = p256JwkOf(bytes)
+    if (jwk) return new PublicKey(createPublicKey({ key: jwk, format: 'jwk' }), bytes)
     return new PublicKey(createPublicKey({ key: Buffer.from(bytes), format: 'der', type: 'spki' }), bytes)
   }
 
@@ -67,6 +69,17 @@ export class PublicKey {
     }
   }
 }
+
+/** The point in the SubjectPublicKeyInfo (RFC 5480 §2) of a P-256 key as a JSON Web Key: OpenSSL 3.0 imports that in half
+ *  the time. (P-384 takes four times as long that way.) undefined for other kinds of key and forms of point. */
+function p256JwkOf(spki: Uint8Array): { kty: 'EC'; crv: 'P-256'; x: string; y: string } | undefined {
+  if (spki.length !== P256_PREFIX.length + 64 || !P256_PREFIX.every((byte, i) => byte === spki[i])) return undefined
+  const point = Buffer.from(spki.buffer, spki.byteOffset + P256_PREFIX.length, 64)
+  return { kty: 'EC', crv: 'P-256', x: point.toString('base64url', 0, 32), y: point.toString('base64url', 32) }
+}
+
+/** What stands before the coordinates; its last byte says that the point is uncompressed (RFC 5480 §2.2). */
+const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex')
 
 /** Signs with a private key that is at hand as a KeyObject.
  *  @throws Error if the key is of another kind than the algorithm */
