@@ -1,18 +1,8 @@
 import { hex } from '../bytes/index.js'
 import { hash, PublicKey } from '../crypto/index.js'
 import { type CertificateError, refusal } from './certificate-error.js'
-import {
-  contextTag,
-  type DerReader,
-  type DerValue,
-  integerOf,
-  octetsOf,
-  readDer,
-  smallIntegerOf,
-  Tag,
-  timeOf,
-} from './der.js'
-import { type Extension, type ExtensionValues, readExtensions, valuesOf } from './extensions.js'
+import { contextTag, type DerReader, integerOf, octetsOf, readDer, smallIntegerOf, Tag, timeOf } from './der.js'
+import { type Extension, type ExtensionValues, extensionsIn, valuesOf } from './extensions.js'
 import type { GeneralNames } from './general-name.js'
 import { type Name, readName } from './name.js'
 import type { NameConstraints } from './name-constraints.js'
@@ -189,7 +179,7 @@ export function readCertificate(der: Uint8Array): Certificate {
   if (explicit && version !== 3) {
     throw refusal('ERR_X509_MALFORMED', `a certificate of version ${version} has extensions`)
   }
-  const extensions = explicit ? extensionsIn(explicit) : NO_EXTENSIONS
+  const extensions = explicit ? extensionsIn(explicit, 'the certificate') : NO_EXTENSIONS
   return new Certificate({
     der: bytes,
     version,
@@ -221,11 +211,4 @@ function readVersion(reader: DerReader): number {
     throw refusal('ERR_X509_MALFORMED', 'the version of the certificate is none of 1, 2 and 3')
   }
   return version + 1
-}
-
-function extensionsIn(explicit: DerValue): ReadonlyMap<string, Extension> {
-  const inner = explicit.reader()
-  const extensions = readExtensions(inner, 'the certificate')
-  inner.finish('the extensions')
-  return extensions
 }

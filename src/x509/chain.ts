@@ -140,14 +140,11 @@ class Search {
       const { at, purpose, signatureSchemes } = this.#check
       const issuer = path.at(-1) as Certificate
       const child = path.at(-2) as Certificate
+      // First, so that what is said about the issuer is not said about somebody else of its name.
+      this.#checkSignature(child, issuer, signatureSchemes)
       checkAlone(issuer, at)
       checkIssuer(issuer, path)
       if (purpose !== undefined) checkPurpose(issuer, purpose)
-      checkSignature(child, issuer, describeName(child.subject), signatureSchemes, () => {
-        if (--this.#signaturesLeft < 0) {
-          throw refusal('ERR_X509_SEARCH_LIMIT', 'the chain asks for too many signatures to be checked')
-        }
-      })
       if (issuer.nameConstraints) {
         for (const [i, certificate] of path.slice(0, -1).entries()) {
           // RFC 5280 §6.1.3: a self-issued certificate is exempt unless it is the end entity.
@@ -156,6 +153,24 @@ class Search {
         }
       }
     })
+  }
+
+  #checkSignature(child: Certificate, issuer: Certificate, schemes: readonly number[] | undefined): void {
+    try {
+      checkSignature(child, issuer, describeName(child.subject), schemes, () => {
+        if (--this.#signaturesLeft < 0) {
+          throw refusal('ERR_X509_SEARCH_LIMIT', 'the chain asks for too many signatures to be checked')
+        }
+      })
+    } catch (error) {
+      const isNamesake =
+        child.authorityKeyIdentifier !== undefined &&
+        issuer.subjectKeyIdentifier !== undefined &&
+        child.authorityKeyIdentifier !== issuer.subjectKeyIdentifier
+      throw isNamesake && error instanceof CertificateError && error.code !== 'ERR_X509_SEARCH_LIMIT'
+        ? unknownIssuer(child)
+        : error
+    }
   }
 
   #isNotRevoked(path: readonly Certificate[]): boolean {

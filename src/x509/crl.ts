@@ -12,7 +12,7 @@ import {
   Tag,
   timeOf,
 } from './der.js'
-import { type Extension, ExtensionOid, KeyUsage, readExtensions } from './extensions.js'
+import { type Extension, ExtensionOid, extensionsIn, KeyUsage, readExtensions } from './extensions.js'
 import { describeName, type Name, readName } from './name.js'
 import { checkSignature } from './signature.js'
 import { isSameIdentifier, readSignatureIdentifier, type SignatureIdentifier } from './signature-algorithm.js'
@@ -130,7 +130,7 @@ export function parseCrl(der: Uint8Array): Crl {
   const explicit = reader.optional(contextTag(0, true))
   reader.finish('tbsCertList')
   if (explicit && !versionValue) throw refusal('ERR_X509_MALFORMED', 'a CRL of version 1 has extensions')
-  const extensions = explicit ? readExtensions(explicit.reader(), 'the CRL') : new Map<string, Extension>()
+  const extensions = explicit ? extensionsIn(explicit, 'the CRL') : new Map<string, Extension>()
   const scope = scopeOf(extensions)
   const toBeSigned = tbs.encoding
   return new Crl({

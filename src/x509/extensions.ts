@@ -1,6 +1,16 @@
 import { hex } from '../bytes/index.js'
 import { refusal } from './certificate-error.js'
-import { bitsOf, booleanOf, contextTag, type DerReader, oidOf, readDer, smallIntegerOf, Tag } from './der.js'
+import {
+  bitsOf,
+  booleanOf,
+  contextTag,
+  type DerReader,
+  type DerValue,
+  oidOf,
+  readDer,
+  smallIntegerOf,
+  Tag,
+} from './der.js'
 import { type GeneralNames, GeneralNamesBuilder } from './general-name.js'
 import { type NameConstraints, nameConstraintsOf } from './name-constraints.js'
 
@@ -60,6 +70,14 @@ export function readExtensions(reader: DerReader, what: string): ReadonlyMap<str
     }
     extensions.set(oid, { oid, isCritical, value })
   }
+  return extensions
+}
+
+/** The extensions in their explicit tag. */
+export function extensionsIn(explicit: DerValue, what: string): ReadonlyMap<string, Extension> {
+  const reader = explicit.reader()
+  const extensions = readExtensions(reader, what)
+  reader.finish(`the extensions of ${what}`)
   return extensions
 }
 const MOST_EXTENSIONS = 64

@@ -52,8 +52,10 @@ function dnsNameOf(name: string): string | undefined {
     }
   }
   if (host.endsWith('.')) host = host.slice(0, -1)
-  return host.length <= 253 && DNS_NAME.test(host) ? host : undefined
+  return host.length <= 253 && DNS_NAME.test(host) && !LAST_IS_NUMBER.test(host) ? host : undefined
 }
+/** Such a name is an IP address to others (RFC 1123 §2.1). */
+const LAST_IS_NUMBER = /(?:^|\.)\d+$/
 const NOT_ASCII = /[^\x21-\x7e]/
 const DNS_NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 

@@ -18,6 +18,7 @@ export class Name {
   readonly rdns: readonly (readonly NameAttribute[])[]
   #keys: readonly string[] | undefined
   #key: string | undefined
+  #text: string | undefined
 
   constructor(der: Uint8Array, rdns: readonly (readonly NameAttribute[])[]) {
     this.der = der
@@ -49,6 +50,12 @@ export class Name {
     return this.#keys
   }
 
+  /** What `describeName` says. */
+  get text(): string {
+    this.#text ??= textOfRdns(this.rdns)
+    return this.#text
+  }
+
   equals(other: Name): boolean {
     return this.key === other.key
   }
@@ -63,8 +70,12 @@ export class Name {
 /** The name as one line for people: `CN=SEV-Milan, O=Advanced Micro Devices`, most specific attribute first. Characters
  *  that could forge a log line or a second attribute are escaped. */
 export function describeName(name: Name): string {
-  const rdns = [...name.rdns].reverse()
-  const text = rdns
+  return name.text
+}
+
+function textOfRdns(rdns: Name['rdns']): string {
+  const text = [...rdns]
+    .reverse()
     .map(rdn => rdn.map(({ type, value }) => `${SHORT[type] ?? type}=${escaped(value)}`).join('+'))
     .join(', ')
   return text === '' ? '(no name)' : text

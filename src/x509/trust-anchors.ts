@@ -1,7 +1,7 @@
-import type { Certificate } from './certificate.js'
-import { readCertificate } from './certificate.js'
+import { type Certificate, readCertificate } from './certificate.js'
 import { refusal } from './certificate-error.js'
-import type { Name } from './name.js'
+import { Tag } from './der.js'
+import { latin1, type Name } from './name.js'
 import { certificatesIn } from './pem.js'
 
 /** The certificates that chains may end in: roots, or certificates that are trusted as they are. */
@@ -20,12 +20,12 @@ export class TrustAnchors {
     }
   }
 
-  /** @param certificates each one in DER, or PEM text with one or several
+  /** @param certificates each one in DER, or PEM with one or several, as text or as bytes
    *  @throws CertificateError if one of them cannot be read, or a text has none */
   static from(certificates: readonly (string | Uint8Array)[]): TrustAnchors {
     const found = new Map<string, Certificate>()
     for (const source of certificates) {
-      const ders = typeof source === 'string' ? certificatesIn(source) : [source]
+      const ders = dersOf(source)
       if (ders.length === 0) throw refusal('ERR_X509_MALFORMED', 'a text that should have certificates in PEM has none')
       for (const der of ders) {
         const certificate = readCertificate(der)
@@ -44,4 +44,10 @@ export class TrustAnchors {
   named(subject: Name): readonly Certificate[] {
     return this.#bySubject.get(subject.key) ?? []
   }
+}
+
+/** DER begins with the tag of a SEQUENCE, PEM (RFC 7468) with dashes or with words about what follows. */
+function dersOf(source: string | Uint8Array): readonly Uint8Array[] {
+  if (typeof source === 'string') return certificatesIn(source)
+  return source[0] === Tag.sequence ? [source] : certificatesIn(latin1(source))
 }
