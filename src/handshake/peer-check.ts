@@ -1,5 +1,12 @@
 import { equalBytes } from '../bytes/index.js'
-import { type Certificate, CertificateError, checkChain, checkHost, type TrustAnchors } from '../x509/index.js'
+import {
+  type Certificate,
+  CertificateError,
+  type Crl,
+  checkChain,
+  checkHost,
+  type TrustAnchors,
+} from '../x509/index.js'
 import { ProtocolError } from './alert.js'
 import type { PeerCheck } from './config.js'
 import type { Authentication } from './credential.js'
@@ -17,6 +24,8 @@ export interface PeerCheckOptions {
   readonly certificateSchemes: readonly number[]
   /** SubjectPublicKeyInfos (DER) that are taken as raw public keys (RFC 7250); none: raw public keys are not taken. */
   readonly rawPublicKeys?: readonly Uint8Array[]
+  /** Revocation lists; undefined: revocation is not checked. If given, each issuer of the path needs one in force. */
+  readonly crls?: readonly Crl[] | undefined
   /** Whether a failed check is reported instead of refused. */
   readonly isAdvisory?: boolean
   /** A further check of the path, end entity first; throws to refuse. It stands for the name check if there is one. */
@@ -54,6 +63,7 @@ function checkCertificates({ entries }: Authentication, options: PeerCheckOption
     at: options.now(),
     purpose: options.purpose,
     signatureSchemes: options.certificateSchemes,
+    crls: options.crls,
   })
   const [leaf] = path
   if (!leaf) throw new CertificateError('ERR_X509_MALFORMED', 'bad_certificate', 'the chain is empty')

@@ -1,0 +1,114 @@
+import { type AgentOptions, Agent as HttpsAgent, type RequestOptions } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { connect } from './connect.js'
+import type { ConnectOptions } from './options.js'
+
+/** What an agent takes: that of `https.Agent`, and that of `connect`. */
+export type AttestedAgentOptions = Omit<AgentOptions, keyof ConnectOptions> & ConnectOptions
+
+/** An agent for `https.request` whose connections are those of `connect`. A connection is used again only for requests
+ *  under the very same terms: the same names, keys, trust and attestation. */
+export class AttestedAgent extends HttpsAgent {
+  readonly #terms: ConnectOptions
+  /** Sessions by the name of the pool, the one used last at the end. */
+  readonly #sessions = new Map<string, Buffer>()
+  readonly #maxSessions: number
+  /** Objects that are part of the terms, such as policies, are the same only if they are the same object. */
+  readonly #numbers = new WeakMap<object, number>()
+  #count = 0
+
+  constructor(options: AttestedAgentOptions = {}) {
+    const { keepAlive, keepAliveMsecs, maxSockets, maxTotalSockets, maxFreeSockets, scheduling, timeout, ...terms } =
+      options as ConnectOptions & AgentOptions
+    const pool = { keepAlive, keepAliveMsecs, maxSockets, maxTotalSockets, maxFreeSockets, scheduling, timeout }
+    super(Object.fromEntries(Object.entries(pool).filter(([, value]) => value !== undefined)))
+    this.#maxSessions = (options as AgentOptions).maxCachedSessions ?? 100
+    this.#terms = terms
+  }
+
+  /** The name of a pool: everything that tells one connection from another. */
+  override getName(options: RequestOptions = {}): string {
+    const terms: Record<string, unknown> = { ...options, ...this.#terms }
+    const parts = POOL_TERMS.map(term => this.#nameOf(terms[term]))
+    return [options.host || 'localhost', options.port, options.localAddress, options.family, ...parts].join(':')
+  }
+
+  /** @internal */
+  override createConnection(
+    options: RequestOptions,
+    _callback?: (error: Error | null, stream: Duplex) => void,
+  ): Duplex {
+    const name = this.getName(options)
+    const session = this.#sessions.get(name)
+    // A ticket is used once (RFC 8446 §C.4): who sees it twice knows that it is the same client.
+    this.#sessions.delete(name)
+    const socket = connect({
+      ALPNProtocols: ['http/1.1'],
+      // The request's options are those of node:https, which share their names with ours.
+      ...(options as ConnectOptions),
+      ...this.#terms,
+      ...(session && { session }),
+    })
+    socket.on('session', (fresh: Buffer) => this.#keep(name, fresh))
+    return socket
+  }
+
+  #keep(name: string, session: Buffer): void {
+    this.#sessions.delete(name)
+    if (this.#maxSessions === 0) return
+    if (this.#sessions.size >= this.#maxSessions) {
+      for (const oldest of this.#sessions.keys()) {
+        this.#sessions.delete(oldest)
+        break
+      }
+    }
+    this.#sessions.set(name, session)
+  }
+
+  /** A part of a pool's name. Texts and bytes are what they say; everything else is only itself. */
+  #nameOf(value: unknown): string {
+    if (value === undefined || value === null) return ''
+    if (value instanceof Uint8Array) return JSON.stringify(Buffer.from(value).toString('base64'))
+    if (Array.isArray(value)) return `[${value.map(item => this.#nameOf(item)).join(',')}]`
+    if (typeof value === 'object' || typeof value === 'function') return `#${this.#numberOf(value)}`
+    return JSON.stringify(String(value))
+  }
+
+  #numberOf(object: object): number {
+    const known = this.#numbers.get(object)
+    if (known !== undefined) return known
+    this.#count++
+    this.#numbers.set(object, this.#count)
+    return this.#count
+  }
+}
+
+/** The options that say whom we talk to and on what terms. */
+const POOL_TERMS = [
+  'servername',
+  'socketPath',
+  'attestation',
+  'secureContext',
+  'ca',
+  'cert',
+  'key',
+  'passphrase',
+  'rejectUnauthorized',
+  'checkServerIdentity',
+  'ALPNProtocols',
+  'acceptRawPublicKeys',
+  'presentRawPublicKey',
+  'pskCallback',
+  'ciphers',
+  'groups',
+  'ecdhCurve',
+  'sigalgs',
+  'minVersion',
+  'maxVersion',
+  'secureProtocol',
+  'secureOptions',
+  'requestOCSP',
+  'recordSizeLimit',
+  'recordPadding',
+  'socket',
+] as const

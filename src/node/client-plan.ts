@@ -1,0 +1,100 @@
+import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
+import { utf8 } from '../bytes/index.js'
+import { systemEntropy } from '../crypto/index.js'
+import { type ClientConfig, decodeSession, type ExternalPsk, MisuseError, type Session } from '../handshake/index.js'
+import { TlsConnection } from '../tls/index.js'
+import { attestationOf } from './attestation-plan.js'
+import { keyLogFileOf } from './key-log-file.js'
+import { protocolsOf } from './names.js'
+import type { ConnectOptions } from './options.js'
+import { peerCheckOf } from './peer.js'
+import { HANDSHAKE_TIMEOUT, type Plan } from './plan.js'
+import { createSecureContext, type Identity, SecureContext } from './secure-context.js'
+
+/** Checks the options of a client. @throws MisuseError */
+export function planClient(options: ConnectOptions): Plan {
+  const context = options.secureContext ?? createSecureContext(options)
+  if (!(context instanceof SecureContext)) {
+    throw new MisuseError('`secureContext` has to come from the `createSecureContext` of this package')
+  }
+  const attestation = attestationOf(options.attestation, 'client', context.hasCertificate)
+  const serverName = serverNameOf(options)
+  const peer = peerCheckOf(() => context, {
+    purpose: 'serverAuth',
+    name: options.servername || options.host || 'localhost',
+    checkServerIdentity: options.checkServerIdentity,
+    isAdvisory: options.rejectUnauthorized === false,
+  })
+  const keyLogFile = keyLogFileOf(options.keyLogFile)
+  const base: Omit<ClientConfig, 'plug' | 'session' | 'credentials' | 'hasKeyLog' | 'preSharedKeys'> = {
+    entropy: systemEntropy,
+    now: Date.now,
+    cipherSuites: context.cipherSuites,
+    groups: context.groups,
+    keyShareGroups: context.keyShareGroups,
+    signatureSchemes: context.signatureSchemes,
+    certificateSchemes: context.certificateSchemes,
+    certificateTypes: context.certificateTypes,
+    alpn: protocolsOf(options.ALPNProtocols),
+    recordSizeLimit: context.recordSizeLimit,
+    maxCertificateLength: context.maxCertificateLength,
+    serverName,
+    peer,
+    asksForOcsp: options.requestOCSP ?? false,
+    middleboxCompatibility: true,
+  }
+  return {
+    side: 'client',
+    handshakeTimeout: options.handshakeTimeout ?? HANDSHAKE_TIMEOUT,
+    keyLogFile,
+    asksForOcsp: base.asksForOcsp,
+    begin(socket, sessionBytes) {
+      const attested = attestation?.connect()
+      const preSharedKeys = preSharedKeysOf(options)
+      let own: Identity | null = null
+      const config: ClientConfig = {
+        ...base,
+        plug: attested?.plug,
+        session: sessionBytes && resumable(sessionBytes, preSharedKeys.length > 0),
+        preSharedKeys,
+        hasKeyLog: keyLogFile !== undefined || socket.listenerCount('keylog') > 0,
+        credentials(query) {
+          own = context.identityFor(query)
+          return own?.credential(query.certificateType) ?? null
+        },
+      }
+      return {
+        connection: new TlsConnection('client', config, { padding: context.recordPadding }),
+        attestation: attested?.status ?? null,
+        ownIdentity: () => own,
+      }
+    },
+  }
+}
+
+/** The name for SNI; undefined for none, as with an IP address (RFC 6066 §3). @throws MisuseError */
+function serverNameOf({ servername, host }: ConnectOptions): string | undefined {
+  const name = servername ?? host ?? ''
+  if (name === '' || isIP(name)) return undefined
+  const ascii = domainToASCII(name.endsWith('.') ? name.slice(0, -1) : name)
+  if (ascii === '')
+    throw new MisuseError(`the server name ${JSON.stringify(name)} is no host name`, 'ERR_TLS_SERVER_NAME')
+  return ascii
+}
+
+/** A session that may be offered. The handshake checks anew whom it was with; one that rests on a PSK alone is good
+ *  only where PSKs are. */
+function resumable(bytes: Uint8Array, hasPsk: boolean): Session | undefined {
+  const session = decodeSession(bytes)
+  if (!session) return undefined
+  const hasPeer = session.peerChain.length > 0 || session.plugState.length > 0
+  return hasPeer || hasPsk ? session : undefined
+}
+
+function preSharedKeysOf({ pskCallback, pskHash }: ConnectOptions): readonly ExternalPsk[] {
+  const answer = pskCallback?.(null)
+  if (!answer) return []
+  if (answer.psk.length === 0) throw new MisuseError('`pskCallback` gives an empty key', 'ERR_TLS_PSK')
+  return [{ identity: utf8(answer.identity), key: Uint8Array.from(answer.psk), hash: pskHash ?? 'sha256' }]
+}

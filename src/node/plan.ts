@@ -1,0 +1,27 @@
+import type { AttestationStatus } from '../attestation/index.js'
+import type { TlsConnection } from '../tls/index.js'
+import type { Identity } from './secure-context.js'
+import type { AttestedSocket } from './socket.js'
+
+/** How a socket comes to its connection. It is made before the socket; `begin` runs when the transport is there. */
+export interface Plan {
+  readonly side: 'client' | 'server'
+  /** ms; 0: for ever. */
+  readonly handshakeTimeout: number
+  readonly keyLogFile: string | undefined
+  /** Whether there is to be an 'OCSPResponse' event. */
+  readonly asksForOcsp: boolean
+  /** @param session a session to resume, encoded */
+  begin(socket: AttestedSocket, session: Uint8Array | undefined): Begun
+}
+
+/** A connection that has been made, and what its handshake leaves behind for the socket. */
+export interface Begun {
+  readonly connection: TlsConnection
+  readonly attestation: AttestationStatus | null
+  /** What we authenticated with. */
+  ownIdentity(): Identity | null
+}
+
+/** A handshake may take that long, in ms, if nothing else is said: a Verifier far away has to answer within it. */
+export const HANDSHAKE_TIMEOUT = 30_000

@@ -1,0 +1,624 @@
+import { X509Certificate } from 'node:crypto'
+import { type AddressInfo, Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls'
+import type { AttestationStatus } from '../attestation/index.js'
+import { concat } from '../bytes/index.js'
+import { AlertReceived, CertificateType, decodeSession, type Established, MisuseError } from '../handshake/index.js'
+import { ConnectionEnded, type ConnectionEvent, type TlsConnection } from '../tls/index.js'
+import { IdleTimer } from './idle-timer.js'
+import { appendKeyLog } from './key-log-file.js'
+import { legacyCertificate } from './legacy-certificate.js'
+import { endTransport, linger } from './linger.js'
+import { ephemeralKeyOf } from './names.js'
+import { IdentityRefused } from './peer.js'
+import type { Begun, Plan } from './plan.js'
+import { WriteQueue } from './write-queue.js'
+
+/** What a socket is told apart from its plan. */
+export interface SocketOptions {
+  readonly allowHalfOpen?: boolean
+  readonly highWaterMark?: number
+  readonly signal?: AbortSignal
+  readonly session?: Uint8Array
+}
+
+/** A TLS 1.3 connection as a stream, with the face of `tls.TLSSocket`. What is written before 'secureConnect' is kept
+ *  until the peer has been checked, and dropped if it is refused; nothing is read before that.
+ *
+ *  Events beyond those of a Duplex: 'lookup', 'connect', 'secure', 'secureConnect' (client), 'session', 'keylog',
+ *  'OCSPResponse', 'timeout'. */
+export class AttestedSocket extends Duplex {
+  readonly encrypted = true
+  /** Whether the peer showed a credential that passed, or who it is was settled by a PSK or by attestation. */
+  authorized = false
+  /** Why not, if a credential that did not pass was let in. */
+  authorizationError: Error | null = null
+  /** false if none was agreed on; null before the handshake is complete. */
+  alpnProtocol: string | false | null = null
+  /** The host name that the client asked for; false if it asked for none; null before the handshake is complete. */
+  servername: string | false | null = null
+  readonly #transport: Duplex
+  readonly #plan: Plan
+  readonly #idle = new IdleTimer(() => this.emit('timeout'))
+  readonly #writes: WriteQueue
+  #release: (() => void)[] = []
+  #deadline: NodeJS.Timeout | undefined
+  #begun: Begun | undefined
+  #established: Established | undefined
+  #session: Uint8Array | undefined
+  /** The pause of the handshake that is being waited for. */
+  #awaited: Promise<void> | undefined
+  #wantsData = false
+  #isFlowing = true
+  #hasTransportEnded = false
+  /** Whether the peer is owed time to read why it was refused. */
+  #hasRefused = false
+  /** Ends the writing side, when it is open. */
+  #finish: ((error?: Error | null) => void) | undefined
+  /** How the connection ended, to be told when all that came before has been read. */
+  #ending: { readonly error: Error | undefined } | undefined
+  #bytesRead = 0
+  #bytesWritten = 0
+
+  /** For `connect` and servers, which make the plan. */
+  constructor(transport: Duplex, plan: Plan, options: SocketOptions) {
+    super({
+      allowHalfOpen: options.allowHalfOpen ?? false,
+      ...(options.highWaterMark === undefined ? {} : { highWaterMark: options.highWaterMark }),
+    })
+    this.#transport = transport
+    this.#plan = plan
+    this.#session = options.session
+    this.#writes = new WriteQueue(batch => this.#seal(batch))
+    if (plan.handshakeTimeout > 0) this.#deadline = setTimeout(() => this.#expire(), plan.handshakeTimeout)
+    this.#listen('error', (error: Error) => this.destroy(error))
+    this.#listen('close', () => this.#transportClosed())
+    if (options.signal) this.#obey(options.signal)
+    if (isConnecting(transport)) {
+      this.#listen('lookup', (...found: unknown[]) => this.emit('lookup', ...found))
+      this.#listen('connect', () => {
+        this.emit('connect')
+        this.#begin()
+      })
+    } else {
+      process.nextTick(() => this.#begin())
+    }
+  }
+
+  /** Whether the transport is still being connected. */
+  get connecting(): boolean {
+    return isConnecting(this.#transport)
+  }
+
+  /** Whether the handshake is still to be completed. */
+  get secureConnecting(): boolean {
+    return !this.#established && !this.destroyed
+  }
+
+  /** How attestation stands; null without the option `attestation`, and before the handshake begins. */
+  get attestation(): AttestationStatus | null {
+    return this.#begun?.attestation ?? null
+  }
+
+  /** The peer's certificate in the legacy shape of node:tls; an empty object if it showed none.
+   *  @param isDetailed whether each certificate holds the next one as `issuerCertificate` */
+  getPeerCertificate(isDetailed: true): DetailedPeerCertificate
+  getPeerCertificate(isDetailed?: false): PeerCertificate
+  getPeerCertificate(isDetailed = false): PeerCertificate | DetailedPeerCertificate {
+    return legacyCertificate(this.#established?.peerChain ?? NO_CHAIN, isDetailed)
+  }
+
+  /** The peer's certificate; undefined if it showed none. */
+  getPeerX509Certificate(): X509Certificate | undefined {
+    const { certificateType, chain } = this.#established?.peerChain ?? NO_CHAIN
+    const [leaf] = chain
+    return leaf && certificateType === CertificateType.X509 ? new X509Certificate(leaf) : undefined
+  }
+
+  /** The peer's raw public key (RFC 7250), as SubjectPublicKeyInfo in DER; undefined if it showed none. */
+  getPeerRawPublicKey(): Buffer | undefined {
+    const { certificateType, chain } = this.#established?.peerChain ?? NO_CHAIN
+    const [key] = chain
+    return key && certificateType === CertificateType.RawPublicKey ? Buffer.from(key) : undefined
+  }
+
+  /** Our own certificate, if it was presented, in the legacy shape; an empty object if none was; null at the end. */
+  getCertificate(): PeerCertificate | object | null {
+    if (this.destroyed) return null
+    return legacyCertificate({ certificateType: CertificateType.X509, chain: this.#begun?.ownIdentity()?.chain ?? [] })
+  }
+
+  /** Our own certificate, if it was presented. */
+  getX509Certificate(): X509Certificate | undefined {
+    const [leaf] = this.#begun?.ownIdentity()?.chain ?? []
+    return leaf && new X509Certificate(leaf)
+  }
+
+  getCipher(): { name: string; standardName: string; version: 'TLSv1.3' } | undefined {
+    const { suite } = this.#established ?? {}
+    return suite && { name: suite.name, standardName: suite.name, version: 'TLSv1.3' }
+  }
+
+  /** null before the handshake is complete and after the connection has ended. */
+  getProtocol(): 'TLSv1.3' | null {
+    return this.#established && !this.destroyed ? 'TLSv1.3' : null
+  }
+
+  /** The group of the key exchange; an empty object before it is known, null on a server. */
+  getEphemeralKeyInfo(): { type: string; name: string; size: number } | object | null {
+    if (this.#plan.side === 'server') return null
+    return this.#established ? ephemeralKeyOf(this.#established.group) : {}
+  }
+
+  /** TLS-Exporter (RFC 8446 §7.5). @throws MisuseError before the handshake is complete */
+  exportKeyingMaterial(length: number, label: string, context?: Uint8Array): Buffer {
+    const { exporter } = this.#established ?? {}
+    if (!exporter) {
+      throw new MisuseError('there is no keying material before the handshake is complete', 'ERR_TLS_INVALID_STATE')
+    }
+    return Buffer.from(exporter.derive(label, context ?? NO_BYTES, length))
+  }
+
+  /** Client: the session that was issued last, or that is to be resumed; keep it as secret as a private key. */
+  getSession(): Buffer | undefined {
+    return this.#session && Buffer.from(this.#session)
+  }
+
+  /** Client: a session to resume. @throws MisuseError once the handshake has begun */
+  setSession(session: Uint8Array): void {
+    if (this.#begun) throw new MisuseError('the handshake has begun already', 'ERR_TLS_INVALID_STATE')
+    this.#session = session
+  }
+
+  /** Client: the ticket in the session. */
+  getTLSTicket(): Buffer | undefined {
+    const session = this.#session && decodeSession(this.#session)
+    return session ? Buffer.from(session.ticket) : undefined
+  }
+
+  isSessionReused(): boolean {
+    return this.#established?.isResumed ?? false
+  }
+
+  /** The identity of the external PSK that was used; undefined if none was. */
+  get pskIdentity(): string | undefined {
+    const { pskIdentity } = this.#established ?? {}
+    return pskIdentity && Buffer.from(pskIdentity).toString()
+  }
+
+  /** Replaces the keys that we write with (RFC 8446 §4.6.3). @param requestsPeer whether the peer is to do so too
+   *  @throws MisuseError unless the connection is open for writing */
+  updateKeys(requestsPeer = false): void {
+    const { connection } = this.#begun ?? {}
+    if (!connection?.isWritable) throw new MisuseError('there are no keys to update', 'ERR_TLS_INVALID_STATE')
+    connection.updateKeys(requestsPeer)
+    this.#flush(connection)
+  }
+
+  /** There is no renegotiation in TLS 1.3: the answer is always an error. */
+  renegotiate(_options: object, callback?: (error: Error) => void): false {
+    const error = new MisuseError(
+      'TLS 1.3 has no renegotiation; `updateKeys` replaces the keys, a new connection replaces credentials',
+      'ERR_TLS_RENEGOTIATION_DISABLED',
+    )
+    if (callback) process.nextTick(callback, error)
+    return false
+  }
+
+  /** Nothing to be done: there is no renegotiation in TLS 1.3. */
+  disableRenegotiation(): void {}
+
+  // What is asked of a net.Socket.
+
+  /** Emits 'timeout' after so much idle time, in ms; 0: no more. The socket is not closed by it. */
+  setTimeout(ms: number, callback?: () => void): this {
+    this.#idle.set(ms)
+    if (callback) {
+      if (ms === 0) this.off('timeout', callback)
+      else this.once('timeout', callback)
+    }
+    return this
+  }
+
+  get timeout(): number {
+    return this.#idle.ms
+  }
+
+  setNoDelay(noDelay?: boolean): this {
+    networkOf(this.#transport)?.setNoDelay(noDelay)
+    return this
+  }
+
+  setKeepAlive(enable?: boolean, initialDelay?: number): this {
+    networkOf(this.#transport)?.setKeepAlive(enable, initialDelay)
+    return this
+  }
+
+  ref(): this {
+    networkOf(this.#transport)?.ref()
+    this.#deadline?.ref()
+    return this
+  }
+
+  unref(): this {
+    networkOf(this.#transport)?.unref()
+    this.#deadline?.unref()
+    return this
+  }
+
+  address(): AddressInfo | object {
+    return networkOf(this.#transport)?.address() ?? {}
+  }
+
+  get remoteAddress(): string | undefined {
+    return networkOf(this.#transport)?.remoteAddress
+  }
+
+  get remoteFamily(): string | undefined {
+    return networkOf(this.#transport)?.remoteFamily
+  }
+
+  get remotePort(): number | undefined {
+    return networkOf(this.#transport)?.remotePort
+  }
+
+  get localAddress(): string | undefined {
+    return networkOf(this.#transport)?.localAddress
+  }
+
+  get localFamily(): string | undefined {
+    return networkOf(this.#transport)?.localFamily
+  }
+
+  get localPort(): number | undefined {
+    return networkOf(this.#transport)?.localPort
+  }
+
+  /** How many bytes of application data came. */
+  get bytesRead(): number {
+    return this.#bytesRead
+  }
+
+  /** How many bytes of application data were sent. */
+  get bytesWritten(): number {
+    return this.#bytesWritten
+  }
+
+  /** Destroys the socket when what was written has left. */
+  destroySoon(): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', () => this.destroy())
+  }
+
+  // What is asked of a Duplex.
+
+  /** @internal */
+  override _read(): void {
+    this.#wantsData = true
+    this.#steer()
+  }
+
+  /** @internal */
+  override _write(chunk: Uint8Array, _encoding: string, callback: (error?: Error | null) => void): void {
+    this.#writes.add([chunk], callback)
+  }
+
+  /** @internal */
+  override _writev(chunks: readonly { readonly chunk: Uint8Array }[], callback: (error?: Error | null) => void): void {
+    this.#writes.add(
+      chunks.map(({ chunk }) => chunk),
+      callback,
+    )
+  }
+
+  /** @internal */
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#finish = callback
+    this.#finishWriting()
+  }
+
+  /** @internal */
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size)
+    if (this.#ending) this.#endWhenRead()
+    return chunk
+  }
+
+  /** @internal */
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    const transport = this.#transport
+    clearTimeout(this.#deadline)
+    this.#idle.clear()
+    for (const release of this.#release) release()
+    this.#release = []
+    // Nobody listens any more, and a late error must not bring the process down.
+    transport.on('error', ignore)
+    this.#sayGoodbye(error)
+    if (this.#hasRefused) linger(transport)
+    else if (error) transport.destroy()
+    else endTransport(transport)
+    this.#writes.drop(
+      error ?? new MisuseError('the connection was closed before this was sent', 'ERR_STREAM_DESTROYED'),
+    )
+    callback(error)
+  }
+
+  // The connection.
+
+  #begin(): void {
+    if (this.destroyed) return
+    const transport = this.#transport
+    try {
+      this.#begun = this.#plan.begin(this, this.#session)
+    } catch (error) {
+      this.destroy(error instanceof Error ? error : new Error(String(error)))
+      return
+    }
+    const { connection } = this.#begun
+    this.#listen('data', (chunk: Uint8Array) => {
+      this.#idle.touch()
+      connection.receive(chunk)
+      this.#pump()
+    })
+    this.#listen('end', () => {
+      this.#hasTransportEnded = true
+      this.#pump()
+    })
+    this.#listen('drain', () => this.#writes.drain())
+    connection.start()
+    transport.resume()
+    this.#pump()
+  }
+
+  /** Brings out what the connection has: bytes for the transport, then events for the application. */
+  #pump(): void {
+    const { connection } = this.#begun ?? {}
+    if (!connection || this.destroyed) return
+    // While the handshake waits there may be unread bytes that explain the end.
+    if (this.#hasTransportEnded && !connection.pause) connection.receiveEnd()
+    this.#flush(connection)
+    for (let event = connection.nextEvent(); event; event = connection.nextEvent()) {
+      this.#take(event)
+      if (this.destroyed) return
+    }
+    this.#await(connection)
+    this.#steer()
+  }
+
+  #await(connection: TlsConnection): void {
+    const { pause } = connection
+    if (!pause || pause === this.#awaited) return
+    this.#awaited = pause
+    const resume = () => {
+      this.#awaited = undefined
+      if (this.destroyed) return
+      connection.resume()
+      this.#pump()
+    }
+    // Out of the promise, so that what a listener throws is an uncaught exception as everywhere.
+    pause.then(() => process.nextTick(resume))
+  }
+
+  #take(event: ConnectionEvent): void {
+    switch (event.type) {
+      case 'established':
+        return this.#open(event.established)
+      case 'data':
+        this.#bytesRead += event.data.length
+        if (!this.push(bufferOf(event.data))) this.#wantsData = false
+        return
+      case 'end':
+        this.push(null)
+        // Wakes a reader that waits, as net.Socket does.
+        this.read(0)
+        return
+      case 'session':
+        this.#session = event.session
+        this.emit('session', Buffer.from(event.session))
+        return
+      case 'keylog':
+        if (this.#plan.keyLogFile !== undefined) appendKeyLog(this.#plan.keyLogFile, `${event.line}\n`)
+        this.emit('keylog', Buffer.from(`${event.line}\n`))
+        return
+      case 'error':
+        return this.#end(event.error)
+    }
+  }
+
+  #open(established: Established): void {
+    clearTimeout(this.#deadline)
+    this.#deadline = undefined
+    this.#established = established
+    const { peer, alpn, serverName, pskIdentity } = established
+    this.alpnProtocol = alpn ?? false
+    this.servername = serverName ?? false
+    this.authorizationError = peer?.authorizationError ? surfaced(peer.authorizationError) : null
+    // A credential that is no X.509 certificate and no raw public key is worth what its attestation is.
+    const isKnown =
+      peer?.certificateType === CertificateType.X509 || peer?.certificateType === CertificateType.RawPublicKey
+    this.authorized =
+      !this.authorizationError &&
+      (isKnown || (peer !== undefined && this.attestation?.isAttested === true) || pskIdentity !== undefined)
+    if (this.#plan.asksForOcsp) this.emit('OCSPResponse', peer?.ocspResponse ? Buffer.from(peer.ocspResponse) : null)
+    if (!this.destroyed) this.emit('secure')
+    if (!this.destroyed && this.#plan.side === 'client') this.emit('secureConnect')
+    if (this.destroyed) return
+    this.#writes.open()
+    this.#finishWriting()
+    // As net.Socket does when it has connected: reading begins without anybody asking, up to the high-water mark.
+    if (!this.isPaused()) this.read(0)
+  }
+
+  /** The connection is over for an error. */
+  #end(error: Error): void {
+    if (error instanceof ConnectionEnded) {
+      if (!this.#established) {
+        this.destroy(
+          new ConnectionReset('the peer closed the connection before the handshake was complete', { cause: error }),
+        )
+        return
+      }
+      this.#ending = { error }
+      this.#endWhenRead()
+      return
+    }
+    this.#hasRefused = !(error instanceof AlertReceived)
+    this.destroy(surfaced(error))
+  }
+
+  /** Tells how the connection ended when there is nothing left to read. */
+  #endWhenRead(): void {
+    if (!this.#ending || this.readableLength > 0) return
+    const { error } = this.#ending
+    this.#ending = undefined
+    // Not from within a read().
+    process.nextTick(() => this.destroy(error))
+  }
+
+  #transportClosed(): void {
+    this.#hasTransportEnded = true
+    if (!this.#begun) {
+      this.destroy(new ConnectionReset('the transport was closed before the handshake began'))
+      return
+    }
+    this.#pump()
+    if (this.destroyed || this.#ending || this.#begun.connection.pause) return
+    this.#ending = { error: undefined }
+    this.#endWhenRead()
+  }
+
+  /** What has to be said before the transport is ended. */
+  #sayGoodbye(error: Error | null): void {
+    const { connection } = this.#begun ?? {}
+    if (!connection) return
+    // If all that was written has been sent, the end is one (RFC 8446 §6.1). Otherwise the peer is to see that it was
+    // cut short.
+    if (connection.state === 'handshake' || (!error && this.#writes.isEmpty)) connection.close()
+    this.#flush(connection)
+    // Whoever still waits on our behalf need not; nothing of this is sent any more.
+    connection.fail(error ?? new MisuseError('the socket was destroyed', 'ERR_STREAM_DESTROYED'))
+  }
+
+  #expire(): void {
+    const error = new HandshakeTimeout(this.#plan.handshakeTimeout)
+    const { connection } = this.#begun ?? {}
+    if (!connection) {
+      this.destroy(error)
+      return
+    }
+    connection.fail(error)
+    this.#pump()
+  }
+
+  // Writing.
+
+  #seal(batch: Uint8Array): boolean {
+    const { connection } = this.#begun ?? {}
+    // It has ended for an error that is about to be told.
+    if (!connection?.isWritable) return true
+    this.#idle.touch()
+    this.#bytesWritten += batch.length
+    connection.write(batch)
+    return this.#flush(connection)
+  }
+
+  /** Sends what the connection has to send, at once. @returns whether the transport takes more */
+  #flush(connection: TlsConnection): boolean {
+    const [first, ...more] = connection.takeOutput()
+    if (!first || this.#transport.destroyed || this.#transport.writableEnded) return true
+    return this.#transport.write(more.length === 0 ? first : concat(first, ...more))
+  }
+
+  #finishWriting(): void {
+    const { connection } = this.#begun ?? {}
+    if (!this.#finish || !this.#established || !connection) return
+    const finish = this.#finish
+    this.#finish = undefined
+    connection.close()
+    this.#flush(connection)
+    this.#transport.end(finish)
+  }
+
+  // Reading.
+
+  /** Lets the transport flow while there is use for what it brings. */
+  #steer(): void {
+    const { connection } = this.#begun ?? {}
+    if (!connection || this.destroyed) return
+    const flows = !connection.pause && (!this.#established || this.#wantsData || !connection.isReadable)
+    if (flows === this.#isFlowing) return
+    this.#isFlowing = flows
+    if (flows) this.#transport.resume()
+    else this.#transport.pause()
+  }
+
+  // The world around.
+
+  #obey(signal: AbortSignal): void {
+    const abort = () => this.destroy(new Aborted(signal.reason))
+    if (signal.aborted) {
+      process.nextTick(abort)
+      return
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    this.#release.push(() => signal.removeEventListener('abort', abort))
+  }
+
+  /** Listens to the transport until this socket is destroyed. */
+  // biome-ignore lint/suspicious/noExplicitAny: the listener of an event takes what the event brings
+  #listen(event: string, listener: (...args: any[]) => void): void {
+    this.#transport.on(event, listener)
+    this.#release.push(() => this.#transport.off(event, listener))
+  }
+}
+
+/** The handshake took longer than it may. */
+export class HandshakeTimeout extends Error {
+  override readonly name = 'HandshakeTimeout'
+  readonly code = 'ERR_TLS_HANDSHAKE_TIMEOUT'
+
+  constructor(ms: number) {
+    super(`the handshake was not complete after ${ms} ms`)
+  }
+}
+
+/** The transport ended before the connection was secure. */
+export class ConnectionReset extends Error {
+  override readonly name = 'ConnectionReset'
+  readonly code = 'ECONNRESET'
+}
+
+/** The caller's `signal` fired. */
+class Aborted extends Error {
+  override readonly name = 'AbortError'
+  readonly code = 'ABORT_ERR'
+
+  constructor(reason: unknown) {
+    super('the connection was aborted', { cause: reason })
+  }
+}
+
+/** An error as the caller is to see it: what the caller's own check refused with comes back as it was. */
+function surfaced(error: Error): Error {
+  return error instanceof IdentityRefused ? error.refusal : error
+}
+
+/** What of a transport has addresses, timers and a handle; undefined for a stream that has none. */
+function networkOf(transport: Duplex): Socket | AttestedSocket | undefined {
+  return transport instanceof Socket || transport instanceof AttestedSocket ? transport : undefined
+}
+
+function isConnecting(transport: Duplex): boolean {
+  return networkOf(transport)?.connecting ?? false
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+function ignore(): void {}
+
+const NO_BYTES = new Uint8Array(0)
+const NO_CHAIN = { certificateType: CertificateType.X509, chain: [] }

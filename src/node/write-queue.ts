@@ -1,0 +1,88 @@
+import { concat } from '../bytes/index.js'
+
+/** What the application has written and the transport has not taken yet. It goes out in batches, so that a large write
+ *  is never sealed as a whole, and small ones share records and system calls. */
+export class WriteQueue {
+  /** Seals and sends. @returns whether the transport takes more */
+  readonly #send: (batch: Uint8Array) => boolean
+  #chunks: readonly Uint8Array[] = []
+  #at = 0
+  #offset = 0
+  #done: ((error?: Error | null) => void) | undefined
+  #isOpen = false
+  #isChoked = false
+
+  constructor(send: (batch: Uint8Array) => boolean) {
+    this.#send = send
+  }
+
+  get isEmpty(): boolean {
+    return this.#done === undefined
+  }
+
+  /** Takes chunks. The one before must be done.   @param done called when the transport has taken them all */
+  add(chunks: readonly Uint8Array[], done: (error?: Error | null) => void): void {
+    this.#chunks = chunks
+    this.#at = 0
+    this.#offset = 0
+    this.#done = done
+    this.#run()
+  }
+
+  /** From now on data may leave. */
+  open(): void {
+    this.#isOpen = true
+    this.#run()
+  }
+
+  /** The transport takes more. */
+  drain(): void {
+    this.#isChoked = false
+    this.#run()
+  }
+
+  /** Drops what is left. */
+  drop(error: Error | null): void {
+    this.#isOpen = false
+    this.#chunks = []
+    const done = this.#done
+    this.#done = undefined
+    done?.(error)
+  }
+
+  #run(): void {
+    while (this.#isOpen && !this.#isChoked && this.#done) {
+      const batch = this.#next()
+      if (batch.length > 0) {
+        this.#isChoked = !this.#send(batch)
+      } else {
+        const done = this.#done
+        this.#done = undefined
+        this.#chunks = []
+        done()
+      }
+    }
+  }
+
+  /** The next batch; empty at the end. */
+  #next(): Uint8Array {
+    const parts: Uint8Array[] = []
+    for (let room = BATCH; room > 0; ) {
+      const chunk = this.#chunks[this.#at]
+      if (!chunk) break
+      const part = chunk.subarray(this.#offset, this.#offset + room)
+      if (part.length > 0) parts.push(part)
+      room -= part.length
+      this.#offset += part.length
+      if (this.#offset === chunk.length) {
+        this.#at++
+        this.#offset = 0
+      }
+    }
+    const [first, ...more] = parts
+    return first && more.length === 0 ? first : concat(...parts)
+  }
+}
+
+/** Eight full records: more in one system call gains nothing, and takes memory. */
+const BATCH = 131_072
