@@ -1,0 +1,135 @@
+import { once } from 'node:events'
+import { attestationFor } from './attestation.js'
+import type { Setup, Work } from './scenarios.js'
+import { type Connection, type Credentials, dialer, serve } from './stacks.js'
+
+/*
+ * One end of the connections that are measured, in a process of its own. The parent says what to do and when; answers
+ * have the order of the commands.
+ */
+
+/** What the parent says. */
+export type Command =
+  | { readonly say: 'serve'; readonly setup: Setup; readonly credentials: Credentials }
+  | { readonly say: 'dial'; readonly setup: Setup; readonly credentials: Credentials; readonly port: number }
+  | { readonly say: 'work'; readonly work: Work }
+  /** Ends the connections that `work` left open. */
+  | { readonly say: 'rest' }
+  | { readonly say: 'usage' }
+
+/** What an end answers: the port to `serve`, how much was done to `work`, and its use of the machine to each. */
+export interface Answer {
+  readonly port: number
+  readonly count: number
+  readonly cpuSeconds: number
+  /** Resident memory after a garbage collection. */
+  readonly bytes: number
+}
+
+let dial: ((session?: Buffer) => Connection) | undefined
+const kept: Connection[] = []
+
+async function obey(command: Command): Promise<Partial<Answer>> {
+  if (command.say === 'serve') return { port: await listen(command) }
+  if (command.say === 'work') return { count: await carryOut(command.work) }
+  if (command.say === 'rest') {
+    for (const connection of kept.splice(0)) connection.destroy()
+  } else if (command.say === 'dial') {
+    const { setup, credentials, port } = command
+    dial = dialer(setup.stack, credentials, port, {
+      presentsCert: setup.isMutual,
+      ...(setup.isAttested && { attestation: await attestationFor('client') }),
+    })
+  }
+  return {}
+}
+
+async function listen({ setup, credentials }: Command & { say: 'serve' }): Promise<number> {
+  const attestation = setup.isAttested ? { attestation: await attestationFor('server') } : {}
+  const server = serve(setup.stack, credentials, { requestCert: setup.isMutual, ...attestation }, connection => {
+    connection.on('error', () => connection.destroy())
+    connection.resume()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address !== 'object') throw new Error('the server has no port')
+  return address.port
+}
+
+/** @returns handshakes, bytes or connections */
+async function carryOut(work: Work): Promise<number> {
+  if (work.kind === 'handshakes') return shakeHands(work)
+  if (work.kind === 'bulk') return pour(work)
+  kept.push(...(await Promise.all(Array.from({ length: work.connections }, () => open()))))
+  return work.connections
+}
+
+async function shakeHands({ seconds, concurrency, resumes }: Work & { kind: 'handshakes' }): Promise<number> {
+  const session = resumes ? await earnSession() : undefined
+  const end = performance.now() + seconds * 1000
+  let count = 0
+  const lane = async () => {
+    while (performance.now() < end) {
+      const connection = await open(session)
+      if (connection.isSessionReused() !== resumes) throw new Error('a session was not resumed, or was without asking')
+      await close(connection)
+      count += 1
+    }
+  }
+  await Promise.all(Array.from({ length: concurrency }, lane))
+  return count
+}
+
+async function pour({ bytes, writeLength }: Work & { kind: 'bulk' }): Promise<number> {
+  const connection = await open()
+  const data = Buffer.alloc(writeLength, 'x')
+  let left = bytes
+  while (left > 0) {
+    left -= writeLength
+    if (!connection.write(data)) await once(connection, 'drain')
+  }
+  // The server ends its side when it has read everything.
+  await close(connection)
+  return bytes
+}
+
+async function open(session?: Buffer): Promise<Connection> {
+  const connection = newConnection(session)
+  await once(connection, 'secureConnect')
+  return connection
+}
+
+function newConnection(session?: Buffer): Connection {
+  if (!dial) throw new Error('there is no server to connect to yet')
+  // Nothing comes but tickets and the end, and they are seen only by who reads.
+  return dial(session).resume()
+}
+
+async function close(connection: Connection): Promise<void> {
+  connection.end()
+  await once(connection, 'close')
+}
+
+/** A session to resume. */
+async function earnSession(): Promise<Buffer> {
+  const connection = newConnection()
+  const [[session]] = await Promise.all([
+    once(connection, 'session'),
+    once(connection, 'secureConnect'),
+  ])
+  await close(connection)
+  return Buffer.from(session)
+}
+
+function usage(): Pick<Answer, 'cpuSeconds' | 'bytes'> {
+  const { user, system } = process.cpuUsage()
+  globalThis.gc?.()
+  return { cpuSeconds: (user + system) / 1e6, bytes: process.memoryUsage.rss() }
+}
+
+process.on('message', async (command: Command) => {
+  const nothing: Answer = { port: 0, count: 0, cpuSeconds: 0, bytes: 0 }
+  const done = await obey(command)
+  process.send?.({ ...nothing, ...done, ...usage() })
+})

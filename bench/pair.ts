@@ -1,0 +1,72 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Answer, Command } from './end.js'
+import type { Sample, Setup, Work } from './scenarios.js'
+import type { Credentials } from './stacks.js'
+
+/** A server's and a client's process, ready to be measured. */
+export class Pair {
+  readonly #server: End
+  readonly #client: End
+
+  private constructor(server: End, client: End) {
+    this.#server = server
+    this.#client = client
+  }
+
+  static async start(setup: Setup, credentials: Credentials): Promise<Pair> {
+    const server = new End()
+    const client = new End()
+    const { port } = await server.tell({ say: 'serve', setup, credentials })
+    await client.tell({ say: 'dial', setup, credentials, port })
+    return new Pair(server, client)
+  }
+
+  async measure(work: Work): Promise<Sample> {
+    const serverBefore = await this.#server.tell({ say: 'usage' })
+    const clientBefore = await this.#client.tell({ say: 'usage' })
+    const start = performance.now()
+    const clientAfter = await this.#client.tell({ say: 'work', work })
+    const seconds = (performance.now() - start) / 1000
+    const serverAfter = await this.#server.tell({ say: 'usage' })
+    await this.#client.tell({ say: 'rest' })
+    return {
+      count: clientAfter.count,
+      seconds,
+      cpuSeconds: clientAfter.cpuSeconds - clientBefore.cpuSeconds + (serverAfter.cpuSeconds - serverBefore.cpuSeconds),
+      bytes: serverAfter.bytes - serverBefore.bytes,
+    }
+  }
+
+  stop(): void {
+    this.#server.stop()
+    this.#client.stop()
+  }
+}
+
+/** A process of `end.ts`. */
+class End {
+  readonly #process: ChildProcess = fork(fileURLToPath(new URL('end.js', import.meta.url)), {
+    execArgv: ['--expose-gc', '--enable-source-maps'],
+  })
+
+  /** @throws Error if the process ends instead of answering; it has said why on its standard error */
+  async tell(command: Command): Promise<Answer> {
+    const ended = new AbortController()
+    const answer = once(this.#process, 'message', { signal: ended.signal })
+    const onExit = () => ended.abort(new Error(`a benchmark process ended while it was to ${command.say}`))
+    this.#process.once('exit', onExit)
+    this.#process.send(command)
+    try {
+      const [message] = await answer
+      return message
+    } finally {
+      this.#process.off('exit', onExit)
+    }
+  }
+
+  stop(): void {
+    this.#process.kill()
+  }
+}

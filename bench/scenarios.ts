@@ -1,0 +1,121 @@
+import type { StackName } from './stacks.js'
+
+/** What the ends of a connection do. */
+export type Work =
+  /** Opens and closes connections for a while. */
+  | { readonly kind: 'handshakes'; readonly seconds: number; readonly concurrency: number; readonly resumes: boolean }
+  /** Writes so many bytes, so many at a time. */
+  | { readonly kind: 'bulk'; readonly bytes: number; readonly writeLength: number }
+  /** Opens connections and leaves them be. */
+  | { readonly kind: 'idle'; readonly connections: number }
+
+/** One kind of pair of processes: a server's and a client's. */
+export interface Setup {
+  readonly stack: StackName
+  /** Whether the client authenticates with a certificate too. */
+  readonly isMutual: boolean
+  /** Whether the server attests to the client. */
+  readonly isAttested: boolean
+}
+
+/** What one measurement came to. */
+export interface Sample {
+  /** Handshakes, bytes or connections. */
+  readonly count: number
+  readonly seconds: number
+  /** Processor time of both processes. */
+  readonly cpuSeconds: number
+  /** Memory that the server has taken, in bytes. */
+  readonly bytes: number
+}
+
+/** A comparison of two kinds of pairs. */
+export interface Scenario {
+  readonly name: string
+  readonly work: Work
+  /** The one that is judged, and the one that it is judged by. */
+  readonly subject: Setup
+  readonly reference: Setup
+  readonly unit: string
+  readonly value: (sample: Sample) => number
+  /** How the two values become the number to look at. */
+  readonly verdict: (subject: number, reference: number) => string
+  readonly goal: string
+}
+
+/** All comparisons. @param seconds how long one measurement of handshakes takes */
+export function scenarios(seconds: number): readonly Scenario[] {
+  const ours = { stack: 'ours', isMutual: false, isAttested: false } as const
+  const node = { ...ours, stack: 'node' } as const
+  const handshakes = { kind: 'handshakes', seconds, concurrency: 4, resumes: false } as const
+  const perCpu = {
+    unit: 'per CPU second',
+    value: ({ count, cpuSeconds }: Sample) => count / cpuSeconds,
+    verdict: ratio,
+  }
+  const megabytes = {
+    unit: 'MB per CPU second',
+    value: ({ count, cpuSeconds }: Sample) => count / 1e6 / cpuSeconds,
+    verdict: ratio,
+  }
+  const bulk = { kind: 'bulk', bytes: Math.round(seconds * 200e6) } as const
+  return [
+    { name: 'full', work: handshakes, subject: ours, reference: node, ...perCpu, goal: '≥ 1.2×' },
+    {
+      name: 'mutual',
+      work: handshakes,
+      subject: { ...ours, isMutual: true },
+      reference: { ...node, isMutual: true },
+      ...perCpu,
+      goal: '≥ 1.2×',
+    },
+    {
+      name: 'resumed',
+      work: { ...handshakes, resumes: true },
+      subject: ours,
+      reference: node,
+      ...perCpu,
+      goal: '≥ 1.2×',
+    },
+    {
+      name: 'bulk-16k',
+      work: { ...bulk, writeLength: 16_384 },
+      subject: ours,
+      reference: node,
+      ...megabytes,
+      goal: '≥ 0.6×',
+    },
+    {
+      name: 'bulk-1k',
+      work: { ...bulk, bytes: bulk.bytes / 8, writeLength: 1024 },
+      subject: ours,
+      reference: node,
+      ...megabytes,
+      goal: '≥ 0.6×',
+    },
+    {
+      name: 'idle',
+      work: { kind: 'idle', connections: 400 },
+      subject: ours,
+      reference: node,
+      unit: 'kB per server connection',
+      value: ({ bytes, count }) => bytes / count / 1000,
+      verdict: ratio,
+      goal: 'less',
+    },
+    {
+      name: 'attested',
+      work: { ...handshakes, concurrency: 1 },
+      subject: { ...ours, isAttested: true },
+      reference: ours,
+      unit: 'ms per handshake',
+      value: ({ count, seconds: elapsed }) => (elapsed * 1000) / count,
+      verdict: (subject, reference) => `+${(subject - reference).toFixed(2)} ms`,
+      goal: '≤ +2 ms',
+    },
+  ]
+}
+
+function ratio(subject: number, reference: number): string {
+  return `${(subject / reference).toFixed(2)}×`
+}
