@@ -114,10 +114,7 @@ async function close(connection: Connection): Promise<void> {
 /** A session to resume. */
 async function earnSession(): Promise<Buffer> {
   const connection = newConnection()
-  const [[session]] = await Promise.all([
-    once(connection, 'session'),
-    once(connection, 'secureConnect'),
-  ])
+  const [[session]] = await Promise.all([once(connection, 'session'), once(connection, 'secureConnect')])
   await close(connection)
   return Buffer.from(session)
 }

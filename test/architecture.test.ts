@@ -149,6 +149,13 @@ describe('the repository', () => {
     none(missing)
   })
 
+  test('uses every dependency that it has, and has every one that it uses', () => {
+    const used = imports(sources)
+      .map(({ target }) => /^(@[^/]+\/)?[^./#@][^/]*/.exec(target)?.[0])
+      .filter(name => name !== undefined && !name.startsWith('node:'))
+    assert.deepEqual([...new Set(used)].sort(), Object.keys(packageJson().dependencies).sort())
+  })
+
   test('has links that lead somewhere', () => {
     const broken = everything
       .filter(({ path }) => path.endsWith('.md'))
