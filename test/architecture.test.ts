@@ -112,7 +112,7 @@ describe('sources', () => {
 })
 
 /** STYLE: past 400 lines, look for the second idea. Here it has become a rule. */
-const MAX_LINES = 600
+const MAX_LINES = 650
 
 describe('the repository', () => {
   test('names no path of one machine, no registry and no ticket', () => {
@@ -181,7 +181,11 @@ function roomOf(path: string): string {
 /** Every import and re-export of the given files. */
 function imports(files: readonly RepositoryFile[]): readonly { from: RepositoryFile; target: string }[] {
   return files.flatMap(from =>
-    [...withoutComments(from).text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^'\n]+)'/g)].map(([, target = '']) => ({
+    [
+      ...withoutComments(from).text.matchAll(
+        /(?:^(?:import|export|\})[^'\n]*\bfrom|^import|\bimport\()\s*'([^'\n]+)'/gm,
+      ),
+    ].map(([, target = '']) => ({
       from,
       target,
     })),
@@ -238,7 +242,7 @@ function unusualCitations({ path, text }: RepositoryFile): readonly string[] {
   })
 }
 
-const NAMED_DOCUMENT = /(RFC \d{3,5}|draft(-[a-z0-9]+)+|FIPS \d{3}(-\d)?) $/
+const NAMED_DOCUMENT = /(RFC \d{3,5}|draft(-[a-z0-9]+)+|FIPS \d{3}(-\d)?|X\.\d{3}) $/
 const SECTION = /^§([A-Z]|\d+)(\.\d+)*(?!\w)/
 
 interface PackageJson {

@@ -4,7 +4,7 @@ import { type CborMap, type CborRules, type CborValue, decodeCbor, encodeCbor, T
 import { MessageError } from './message-error.js'
 import { type MessageSigner, messageAlgorithms } from './message-signer.js'
 
-/** A COSE message with one signature or MAC (RFC 9052 §4.2, §6.2), not yet checked. */
+/** A COSE message with one signature or MAC (RFC 9052 §4.2, RFC 9052 §6.2), not yet checked. */
 export interface CoseMessage {
   readonly kind: 'Sign1' | 'Mac0'
   /** How it was tagged: as a CWT (61, RFC 8392 §6) with the tag of its kind in it, with that tag alone, or not at all. */

@@ -8,6 +8,7 @@ import { asBytes, asMap, asText } from './value.js'
 /** The bundles of Parsec's key attestation as Veraison appraises them: older than draft-bft-rats-kat-06, and each in a
  *  record of its own media type. */
 export const PARSEC_CCA_MEDIA_TYPE = 'application/vnd.parallaxsecond.key-attestation.cca'
+/** The same for a TPM. */
 export const PARSEC_TPM_MEDIA_TYPE = 'application/vnd.parallaxsecond.key-attestation.tpm'
 
 /** Parsec on Arm CCA: an unsigned key attestation, whose hash a CCA token holds as its challenge. */

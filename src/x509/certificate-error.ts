@@ -32,6 +32,7 @@ const ALERTS = {
   /** No usable CRL says whether the certificate is revoked. */
   ERR_X509_REVOCATION_UNKNOWN: 'certificate_unknown',
 } as const satisfies Readonly<Record<string, CertificateAlert>>
+/** The stable codes of CertificateError. */
 export type CertificateErrorCode = keyof typeof ALERTS
 
 /** A certificate, a chain of them, or a CRL is not what it has to be. */
