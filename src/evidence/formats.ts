@@ -1,7 +1,14 @@
-import { sameMediaType } from '../rats/index.js'
+import { sameMediaType, typeOfCmw, type Cmw } from '../rats/index.js'
 import type { EvidenceFormat } from './format.js'
 import { keyAttestationBundle } from './kat/format.js'
 import { simulatedToken } from './simulated/format.js'
 
 /** Every format of Evidence that can be appraised here, the preferred one first. A new one is a folder and a row. */
 export const evidenceFormats: readonly EvidenceFormat[] = [keyAttestationBundle, simulatedToken]
+
+/** The format that a message of this type is in; undefined where none is known. A collection may be written in JSON
+ *  where CBOR is named. */
+export function formatOf(message: Cmw): EvidenceFormat | undefined {
+  const type = typeOfCmw(message)
+  return evidenceFormats.find(({ mediaTypes }) => mediaTypes.some(known => sameMediaType(known, type)))
+}

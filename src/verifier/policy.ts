@@ -142,11 +142,12 @@ function platformOf(item: Located, source: string): { kind: string; reference: P
     'minimumVersions',
     'tcb',
   ])
-  if (!members.kind) item.fail(`has no kind: one of ${[...platformTerms.keys()].join(', ')}`)
+  if (!members.kind) return item.fail(`has no kind: one of ${[...platformTerms.keys()].join(', ')}`)
   const kind = members.kind.text()
   const terms = platformTerms.get(kind)
-  if (!terms)
-    members.kind.fail(`is "${kind}", which is not a kind of platform here: ${[...platformTerms.keys()].join(', ')}`)
+  if (!terms) {
+    return members.kind.fail(`is "${kind}", which is not a kind of platform here: ${[...platformTerms.keys()].join(', ')}`)
+  }
   const acceptsAny = members.dangerouslyAcceptAnyMeasurement?.boolean() ?? false
   const reference = {
     source: `${source}: ${item.path}`,

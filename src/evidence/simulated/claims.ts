@@ -8,9 +8,11 @@ import {
   asText,
   type CborMap,
   type CborValue,
+  coseKeyOf,
   decodeCbor,
   encodeCbor,
   MessageError,
+  publicKeyOfCoseKey,
 } from '../../rats/index.js'
 import type { PlatformFacts } from '../reference-values.js'
 
@@ -65,7 +67,7 @@ export function encodeSimulatedClaims(claims: SimulatedClaims): Uint8Array {
   const payload = encodeCbor(
     new Map<number, CborValue>([
       [Claim.nonce, claims.nonce],
-      ...(claims.key ? [[Claim.cnf, new Map([[COSE_KEY, encodeCoseKeyMap(claims.key)]])] as const] : []),
+      ...(claims.key ? [[Claim.cnf, new Map([[COSE_KEY, coseKeyOf(claims.key)]])] as const] : []),
       [Claim.ueid, claims.instanceId],
       [Claim.dbgstat, claims.isDebuggable ? DEBUG_ENABLED : DEBUG_DISABLED_SINCE_BOOT],
       [Claim.profile, SIMULATED_PROFILE],
@@ -128,7 +130,7 @@ function lifecycleOf(value: number): LifecycleName {
 
 function keyOf(cnf: CborValue | undefined): PublicKey | undefined {
   if (cnf === undefined) return undefined
-  return decodeCoseKeyMap(asMap(asMap(cnf, 'cnf').get(COSE_KEY), 'the key in cnf'))
+  return publicKeyOfCoseKey(asMap(asMap(cnf, 'cnf').get(COSE_KEY), 'the key in cnf'))
 }
 
 function componentsOf(value: CborValue | undefined): readonly SoftwareComponent[] {

@@ -1,0 +1,68 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { type SigningKey, signingKey } from '../crypto/index.js'
+import { SIMULATED } from '../evidence/index.js'
+import { issueCertificate } from './certificate.js'
+
+/** A key that signs platform tokens, with its certificate. */
+export interface PlatformKey {
+  readonly key: SigningKey
+  /** DER, the key's certificate first, without the root. */
+  readonly chain: readonly Uint8Array[]
+}
+
+/** The root of simulated platforms: made when it is needed, trusted by nobody who was not told to, and thrown away
+ *  afterwards. There is no root that all builds share, so that none can be trusted by mistake; and every certificate
+ *  says SIMULATED in its subject, so that a Verifier in production refuses the root even when it is configured. */
+export class SimulatedRoot {
+  /** PEM, to be handed to the Verifiers that are to trust it. */
+  readonly pem: string
+  readonly #key: KeyObject
+  readonly #name: string
+  readonly #notBefore: number
+  readonly #notAfter: number
+
+  /** @param options.now milliseconds since 1970   @param options.lifetimeDays 30 unless said, since it is thrown away */
+  static create(options: { readonly now: number; readonly lifetimeDays?: number }): SimulatedRoot {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const notBefore = options.now - HOUR
+    const notAfter = options.now + (options.lifetimeDays ?? 30) * 24 * HOUR
+    const name = `${SIMULATED} platform root`
+    const certificate = issueCertificate(
+      { subject: name, issuer: name, publicKey, isCa: true, notBefore, notAfter },
+      privateKey,
+    )
+    return new SimulatedRoot(certificate, privateKey, name, notBefore, notAfter)
+  }
+
+  private constructor(certificate: Uint8Array, key: KeyObject, name: string, notBefore: number, notAfter: number) {
+    this.pem = pemOf('CERTIFICATE', certificate)
+    this.#key = key
+    this.#name = name
+    this.#notBefore = notBefore
+    this.#notAfter = notAfter
+  }
+
+  /** A new platform under this root.
+   *  @param name stands in the subject, behind SIMULATED
+   *  @param validity milliseconds since 1970; the root's unless said */
+  issue(name: string, validity: { readonly notBefore?: number; readonly notAfter?: number } = {}): PlatformKey {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const content = {
+      subject: `${SIMULATED} ${name}`,
+      issuer: this.#name,
+      publicKey,
+      isCa: false,
+      notBefore: validity.notBefore ?? this.#notBefore,
+      notAfter: validity.notAfter ?? this.#notAfter,
+    }
+    return { key: signingKey(privateKey), chain: [issueCertificate(content, this.#key)] }
+  }
+}
+
+const HOUR = 3_600_000
+
+/** PEM (RFC 7468). */
+function pemOf(label: string, der: Uint8Array): string {
+  const lines = Buffer.from(der).toString('base64').match(/.{1,64}/g) ?? []
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+}
