@@ -81,7 +81,10 @@ async function fetched(request: {
     throw new NoResultError('ERR_RESULT_REFUSED', `the Verifier refuses our Evidence: ${why}`)
   }
   if (result.token === null) {
-    throw new NoResultError('ERR_RESULT_UNAVAILABLE', 'the Verifier issues no signed results: it has no key to sign with')
+    throw new NoResultError(
+      'ERR_RESULT_UNAVAILABLE',
+      'the Verifier issues no signed results: it has no key to sign with',
+    )
   }
   const end = Math.min(result.expiresAt ?? Number.POSITIVE_INFINITY, result.issuedAt + maxAgeSeconds)
   return { results: result.token satisfies Cmw, freshFrom: result.issuedAt * 1000, freshUntil: end * 1000 }

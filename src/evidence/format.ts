@@ -48,6 +48,8 @@ export interface EvidenceFormat {
   readonly name: string
   /** Media types in canonical spelling, the preferred one first; never empty. */
   readonly mediaTypes: readonly string[]
+  /** The kinds of platform whose reports it can hold. */
+  readonly kinds: readonly string[]
   /** The size of the challenge in bytes where the format fixes it; undefined where 8 to 64 will do. */
   readonly challengeLength: number | undefined
   /** The collateral that this Evidence asks for; absent for formats that need none but what is configured.

@@ -1,4 +1,4 @@
-import { sameMediaType, typeOfCmw, type Cmw } from '../rats/index.js'
+import { type Cmw, sameMediaType, typeOfCmw } from '../rats/index.js'
 import type { EvidenceFormat } from './format.js'
 import { keyAttestationBundle } from './kat/format.js'
 import { simulatedToken } from './simulated/format.js'

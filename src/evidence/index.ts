@@ -1,4 +1,5 @@
 export { type AppraisedReport, appraiseReport, type RegisteredPlatform, registered } from './appraise-platform.js'
+export { checkAttestedKey, checkChallenge, MIN_CHALLENGE_LENGTH, shortHex } from './checks.js'
 export {
   type EndorsementNeed,
   type EndorsementSource,
@@ -29,7 +30,9 @@ export {
   type PolicyTerms,
   type TcbStanding,
 } from './format.js'
-export { evidenceFormats } from './formats.js'
+export { evidenceFormats, formatOf } from './formats.js'
+export { recordOf, wellFormed } from './message.js'
+export { type CheckedChain, checkOriginChain, signatureFinding } from './origin.js'
 export { PlatformRoots, RootsByKind, type TrustedChain } from './platform-roots.js'
 export { platforms, platformTerms } from './platforms.js'
 export {
@@ -41,3 +44,12 @@ export {
   type ReferenceValues,
   type TcbReference,
 } from './reference-values.js'
+export {
+  encodeSimulatedClaims,
+  type LifecycleName,
+  SIMULATED_PROFILE,
+  type SimulatedClaims,
+  type SoftwareComponent,
+} from './simulated/claims.js'
+export { SIMULATED_MEDIA_TYPE } from './simulated/format.js'
+export { isSimulatedName, SIMULATED } from './simulated/mark.js'

@@ -137,6 +137,8 @@ export interface AttestationResult {
   readonly isAccepted: boolean
   /** Why the status is `none`: the appraisal could not be done; undefined otherwise. */
   readonly problem?: string
+  /** Whose fault that is, for programs; present where `problem` is. */
+  readonly problemCode?: ProblemCode
   readonly submodules: Readonly<Record<string, SubmoduleResult>>
   /** SubjectPublicKeyInfo (DER) of the key that the Evidence speaks for; null when it speaks for none. */
   readonly attestedKey: Uint8Array | null
@@ -153,6 +155,21 @@ export interface AttestationResult {
   /** The signed result (EAR), when the Verifier issues one. */
   readonly token: Cmw | null
 }
+
+/** Why an appraisal could not be done. Only the first two are the peer's fault. */
+export type ProblemCode =
+  /** The Evidence has not the form of its format, or is too large. */
+  | 'ERR_EVIDENCE_MALFORMED'
+  /** The Evidence is of a type that this Verifier does not know. */
+  | 'ERR_EVIDENCE_UNKNOWN_TYPE'
+  /** Collateral that the appraisal needs was not to be had. */
+  | 'ERR_ENDORSEMENT_MISSING'
+  /** The session was opened too long ago. */
+  | 'ERR_VERIFIER_SESSION_EXPIRED'
+  /** The Verifier has more to do than it can. */
+  | 'ERR_VERIFIER_BUSY'
+  /** The Verifier failed: a defect of its own, or a service that it relies on. */
+  | 'ERR_VERIFIER_FAILED'
 
 /** The verdict on one attested environment (an EAR appraisal). */
 export interface SubmoduleResult {

@@ -28,6 +28,8 @@ export interface PolicyDocument {
   /** How old an Attestation Result of another Verifier may be, in seconds, even if it says that it holds longer:
    *  1 to 2592000 (30 days), 86400 (a day) unless said. */
   readonly resultMaxAgeSeconds?: number
+  /** For how many seconds a verdict under this policy holds: 1 to 2592000, 3600 (an hour) unless said. */
+  readonly resultLifetimeSeconds?: number
 }
 
 /** What one kind of platform has to look like. */
@@ -78,6 +80,7 @@ export class Policy {
   readonly clockLeewaySeconds: number
   readonly acceptedTiers: ReadonlySet<Tier>
   readonly resultMaxAgeSeconds: number
+  readonly resultLifetimeSeconds: number
   /** SHA-256 over what the policy says, however it was spelled: lower-case hex. */
   readonly digest: string
 
@@ -101,6 +104,7 @@ export class Policy {
       'clockLeewaySeconds',
       'acceptedTiers',
       'resultMaxAgeSeconds',
+      'resultLifetimeSeconds',
     ])
     if (!members.version) document.fail('a policy begins with "version": 1')
     members.version.integer(1, 1)
@@ -110,6 +114,7 @@ export class Policy {
     this.clockLeewaySeconds = members.clockLeewaySeconds?.integer(0, 600) ?? 60
     this.acceptedTiers = tiersOf(members.acceptedTiers)
     this.resultMaxAgeSeconds = members.resultMaxAgeSeconds?.integer(1, 2_592_000) ?? 86_400
+    this.resultLifetimeSeconds = members.resultLifetimeSeconds?.integer(1, 2_592_000) ?? 3600
     this.digest = digestOf(this)
   }
 
@@ -146,7 +151,9 @@ function platformOf(item: Located, source: string): { kind: string; reference: P
   const kind = members.kind.text()
   const terms = platformTerms.get(kind)
   if (!terms) {
-    return members.kind.fail(`is "${kind}", which is not a kind of platform here: ${[...platformTerms.keys()].join(', ')}`)
+    return members.kind.fail(
+      `is "${kind}", which is not a kind of platform here: ${[...platformTerms.keys()].join(', ')}`,
+    )
   }
   const acceptsAny = members.dangerouslyAcceptAnyMeasurement?.boolean() ?? false
   const reference = {
@@ -269,7 +276,8 @@ function tcbOf(tcb: Located | undefined, kind: string, { tcbStatuses }: PolicyTe
   const members = tcb?.members(['statuses', 'graceDays']) ?? {}
   const statuses = members.statuses?.items().map(item => {
     const status = item.text()
-    if (!tcbStatuses.known.includes(status)) item.fail(`is "${status}", which is none of ${tcbStatuses.known.join(', ')}`)
+    if (!tcbStatuses.known.includes(status))
+      item.fail(`is "${status}", which is none of ${tcbStatuses.known.join(', ')}`)
     return status
   })
   if (statuses?.length === 0) members.statuses?.fail('allows no status, so that no platform could be trusted')
@@ -280,14 +288,16 @@ function tiersOf(tiers: Located | undefined): ReadonlySet<Tier> {
   if (!tiers) return new Set<Tier>(['affirming'])
   const accepted = new Set<Tier>()
   for (const item of tiers.items()) {
-    const tier = item.text()
-    if (tier !== 'affirming' && tier !== 'warning') {
-      item.fail(`is "${tier}", but only affirming and warning can be acted on`)
-    }
-    accepted.add(tier)
+    accepted.add(tierOf(item))
   }
   if (!accepted.has('affirming')) tiers.fail('has to hold affirming')
   return accepted
+}
+
+function tierOf(item: Located): Tier {
+  const tier = item.text()
+  if (tier === 'affirming' || tier === 'warning') return tier
+  return item.fail(`is "${tier}", but only affirming and warning can be acted on`)
 }
 
 function shortText(value: Located): string {
@@ -314,6 +324,7 @@ function digestOf(policy: Policy): string {
     clockLeewaySeconds: policy.clockLeewaySeconds,
     acceptedTiers: [...policy.acceptedTiers].sort(),
     resultMaxAgeSeconds: policy.resultMaxAgeSeconds,
+    resultLifetimeSeconds: policy.resultLifetimeSeconds,
   }
   return hex(hash('sha256', utf8(JSON.stringify(normal))))
 }

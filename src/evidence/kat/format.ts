@@ -2,13 +2,12 @@ import {
   type Cab,
   type CmwRecord,
   checkKat,
-  contentFormats,
   decodeCab,
   isBoundTo,
-  isMediaType,
   KAT_MEDIA_TYPE,
   type Kat,
   MessageError,
+  mediaTypeOf,
   parseMediaType,
   sameMediaType,
 } from '../../rats/index.js'
@@ -25,6 +24,7 @@ import { profileOf } from './profile.js'
  *  platform whose reports are EATs can stand behind it. */
 export const keyAttestationBundle: EvidenceFormat = {
   name: 'key attestation bundle',
+  kinds: platforms.flatMap(({ kind, profile }) => (profile === undefined ? [] : [kind])),
   mediaTypes: [KAT_MEDIA_TYPE],
   challengeLength: undefined,
 
@@ -82,15 +82,15 @@ function platformOf(pat: Cab['pat']): RegisteredPlatform {
   const profile = wellFormed(() => profileOf(pat.value))
   const platform = platforms.find(row => row.profile !== undefined && row.profile === profile)
   if (!platform) throw new MalformedEvidence('the platform token is of a profile that is not known here')
-  if (!isTypeFor(pat.type, platform)) {
+  if (!wellFormed(() => isTypeFor(pat.type, platform))) {
     throw new MalformedEvidence('the type of the platform token names another profile than its eat_profile claim')
   }
   return platform
 }
 
 function isTypeFor(type: CmwRecord['type'], { profile }: RegisteredPlatform): boolean {
-  const text = typeof type === 'number' ? contentFormats.get(type) : type
-  if (text === undefined || !isMediaType(text)) return false
+  const text = typeof type === 'number' ? mediaTypeOf(type) : type
+  if (text === undefined) return false
   if (sameMediaType(text, EAT_CWT)) return true
   const { name, parameters } = parseMediaType(text)
   return name === EAT_CWT && parameters.get('eat_profile') === profile

@@ -148,7 +148,8 @@ function componentsOf(value: CborValue | undefined): readonly SoftwareComponent[
 }
 
 function typeOf(text: string): string {
-  if (!/^[a-zA-Z0-9._-]+$/.test(text)) throw wrong('the type of a component holds other characters than a-z A-Z 0-9 . _ -')
+  if (!/^[a-zA-Z0-9._-]+$/.test(text))
+    throw wrong('the type of a component holds other characters than a-z A-Z 0-9 . _ -')
   return text
 }
 

@@ -1,8 +1,8 @@
 import { appraiseReport } from '../appraise-platform.js'
 import { checkAttestedKey, checkChallenge } from '../checks.js'
+import { vectorOf } from '../finding.js'
 import type { EvidenceFormat } from '../format.js'
 import { recordOf, wellFormed } from '../message.js'
-import { vectorOf } from '../finding.js'
 import { SIMULATED_PROFILE } from './claims.js'
 import { simulatedPlatform } from './platform.js'
 
@@ -12,6 +12,7 @@ export const SIMULATED_MEDIA_TYPE = `application/eat+cwt; eat_profile="${SIMULAT
 /** A simulated platform's token that stands alone: `eat_nonce` is the challenge, `cnf` the key that it speaks for. */
 export const simulatedToken: EvidenceFormat = {
   name: 'token of a simulated platform',
+  kinds: [simulatedPlatform.kind],
   mediaTypes: [SIMULATED_MEDIA_TYPE],
   // As with PSA tokens: 32, 48 or 64 bytes, of which one has to be fixed.
   challengeLength: 32,

@@ -1,7 +1,13 @@
 import { asArray, asBytes, CoseHeader, type CoseMessage, decodeSign1, isSignedBy } from '../../rats/index.js'
 import type { Platform } from '../format.js'
 import { checkOriginChain, signatureFinding } from '../origin.js'
-import { decodeSimulatedClaims, factsOfSimulated, Lifecycle, SIMULATED_PROFILE, type SimulatedClaims } from './claims.js'
+import {
+  decodeSimulatedClaims,
+  factsOfSimulated,
+  Lifecycle,
+  SIMULATED_PROFILE,
+  type SimulatedClaims,
+} from './claims.js'
 
 /** A simulated platform's token: a COSE_Sign1 whose header has the chain of the platform key (RFC 9360 §2). */
 export interface SimulatedReport {

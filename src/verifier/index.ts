@@ -1,0 +1,7 @@
+export { type EmbeddedVerifierOptions, embeddedVerifier } from './embedded.js'
+export { errorOf, NotAppraised, Refused } from './errors.js'
+export { PolicyError } from './json-document.js'
+export { type MeasurementPolicy, type PlatformPolicy, Policy, type PolicyDocument, type TcbPolicy } from './policy.js'
+export { report, sentence } from './report.js'
+export type { TrustedIssuer } from './results.js'
+export { SessionMisuseError, VerifierBusyError } from './sessions.js'
