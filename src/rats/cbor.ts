@@ -81,6 +81,7 @@ export function encodeCbor(value: CborValue): Uint8Array {
  *  @returns a view into `bytes`; undefined where there is no such value
  *  @throws CborError if `bytes` are not one CBOR item under the `tolerant` rules */
 export function encodedAt(bytes: Uint8Array, path: readonly (number | string)[]): Uint8Array | undefined {
+  decodeCbor(bytes, 'tolerant')
   const items = new Items(bytes, 'tolerant')
   const span = items.find(path)
   return span && bytes.subarray(span.start, span.end)
@@ -148,6 +149,7 @@ class Items {
     return this.#valueOf(this.#next(), depth)
   }
 
+  /** Where a part stands in bytes that are known to be sound. */
   find(path: readonly (number | string)[]): Span | undefined {
     let span: Span | undefined
     const walk = (at: number): void => {
@@ -165,7 +167,6 @@ class Items {
       if (at === path.length) span = { start, end: this.#tokens.pos() }
     }
     walk(0)
-    this.end()
     return span
   }
 
@@ -252,16 +253,18 @@ class Items {
     return a.end - a.start < b.end - b.start
   }
 
-  /** cborg puts U+FFFD where text is not UTF-8; whether the sender did so himself, the bytes tell. */
+  /** cborg puts U+FFFD where text is not UTF-8, and drops a byte order mark: such text is read again. */
   #text(token: Token): string {
     const text: string = token.value
-    if (text.includes('\ufffd')) {
-      const end = this.#tokens.pos()
-      const sent = UTF8.encode(text)
-      const came = this.#bytes.subarray(end - sent.length, end)
-      if (!sent.every((byte, i) => byte === came[i])) throw new CborError('text is not UTF-8')
+    const end = this.#tokens.pos()
+    const start = end - (token.encodedLength ?? 0)
+    const content = this.#bytes.subarray(start + headLength(this.#bytes[start] as number), end)
+    if (content.length === text.length && !text.includes('\ufffd')) return text
+    try {
+      return UTF8.decode(content)
+    } catch {
+      throw new CborError('text is not UTF-8')
     }
-    return text
   }
 
   #float(token: Token): Float {
@@ -274,7 +277,13 @@ class Items {
 }
 
 const BREAK = 0xff
-const UTF8 = new TextEncoder()
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** How many bytes the initial byte of an item and its argument take (RFC 8949 §3). */
+function headLength(initial: number): number {
+  const argument = initial & 31
+  return argument < 24 ? 1 : 1 + 2 ** (argument - 24)
+}
 
 function deeper(depth: number): number {
   if (depth >= MAX_DEPTH) throw new CborError(`the message is nested deeper than ${MAX_DEPTH}`)

@@ -2,7 +2,7 @@ import { concat, equalBytes } from '../bytes/index.js'
 import { type Cmw, decodeCmw, encodeCmw } from './cmw.js'
 import { MessageError } from './message-error.js'
 
-/** The extension of X.509 certificates, requests and CRLs that carries a CMW (RFC 9999 §3.6). It should not be
+/** The extension of X.509 certificates, requests and CRLs that carries a CMW (RFC 9999 §4.4). It should not be
  *  critical. */
 export const ID_PE_CMW = '1.3.6.1.5.5.7.1.35'
 

@@ -28,7 +28,7 @@ export interface CmwCollection {
   readonly entries: ReadonlyMap<number | string, Cmw>
 }
 
-/** What a record's message is for (RFC 9999 §9: the registry of CMW Indicators). */
+/** What a record's message is for (RFC 9999 §9.4: CMW Indicators). */
 export const Indicator = {
   referenceValues: 1,
   endorsements: 2,
@@ -42,7 +42,7 @@ export type CmwForm = 'cbor' | 'json' | 'tag'
 
 /** Reads a CMW. CBOR is read under the `tolerant` rules: RFC 9999 asks for no deterministic encoding.
  *  Collections may be 8 deep and hold 64 entries each.
- *  @param form where something else said which it is, such as a media type; else the first byte does (RFC 9999 §4)
+ *  @param form where something else said which it is, such as a media type; else the first byte does (RFC 9999 §3.4)
  *  @throws MessageError */
 export function decodeCmw(bytes: Uint8Array, form: 'cbor' | 'json' | undefined = formOf(bytes)): Cmw {
   if (form === 'cbor') return fromCbor(decodeCbor(bytes, 'tolerant'), 0)
@@ -63,12 +63,12 @@ export function encodeCmw(cmw: Cmw, form: CmwForm = 'cbor'): Uint8Array {
   }
 }
 
-/** The CMW that a CBOR value is: the value of CWT claim 299 (RFC 9999 §3.5). @throws MessageError */
+/** The CMW that a CBOR value is: the value of CWT claim 299 (RFC 9999 §4.3). @throws MessageError */
 export function cmwFromCbor(value: CborValue): Cmw {
   return fromCbor(value, 0)
 }
 
-/** The CMW that a JSON value is: the value of the JWT claim `cmw` (RFC 9999 §3.5). @throws MessageError */
+/** The CMW that a JSON value is: the value of the JWT claim `cmw` (RFC 9999 §4.3). @throws MessageError */
 export function cmwFromJson(value: CborValue): Cmw {
   return fromJson(value, 0)
 }
@@ -86,7 +86,7 @@ export function typeOfCmw(cmw: Cmw): string | number {
   return `application/cmw+cbor; cmwc_t=${OID.test(cmw.type) ? cmw.type : `"${cmw.type}"`}`
 }
 
-/** The encoding of a CMW by its first byte (RFC 9999 §4); undefined for what is no CMW. */
+/** The encoding of a CMW by its first byte (RFC 9999 §3.4); undefined for what is no CMW. */
 export function formOf(bytes: Uint8Array): 'cbor' | 'json' | undefined {
   const first = bytes[0] ?? 0
   if (first === 0x5b || first === 0x7b) return 'json'

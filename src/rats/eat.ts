@@ -50,7 +50,7 @@ export interface EatClaims {
   readonly measurements?: readonly Content[]
   readonly measurementResults?: readonly MeasurementResults[]
   readonly intendedUse?: IntendedUse
-  /** RFC 9999 §3.5. */
+  /** RFC 9999 §4.3. */
   readonly cmw?: Cmw
 }
 

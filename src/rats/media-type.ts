@@ -50,7 +50,7 @@ export function canonicalMediaType(text: string): string {
 /** Whether two types of messages are one: media types by name and parameters, CoAP Content-Formats by the media type
  *  that they are registered for. Text that is no media type is the same as nothing.
  *  The values of `eat_profile`, `cmwc_t`, `profile` and `charset` are compared without regard to case
- *  (RFC 9782 §4, RFC 9999 §9): for choosing what to do with a message, not in place of the claim in it. */
+ *  (RFC 9782 §4, RFC 9999 §9.5): for choosing what to do with a message, not in place of the claim in it. */
 export function sameMediaType(a: string | number, b: string | number): boolean {
   if (typeof a === 'number' && typeof b === 'number') return a === b
   const left = comparable(a)
@@ -69,7 +69,7 @@ export function contentFormatOf(mediaType: string): number | undefined {
 }
 
 /** CoAP Content-Formats (RFC 7252 §12.3) that messages of RATS are registered under: RFC 9782 §6, RFC 9781 §6,
- *  RFC 9783 §10, RFC 9999 §9, and what they may hold. */
+ *  RFC 9783 §10, RFC 9999 §9.6, and what they may hold. */
 export const contentFormats: ReadonlyMap<number, string> = new Map([
   [0, 'text/plain; charset="utf-8"'],
   [17, 'application/cose; cose-type="cose-mac0"'],

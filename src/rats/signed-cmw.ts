@@ -7,7 +7,7 @@ import { sameMediaType } from './media-type.js'
 import { MessageError } from './message-error.js'
 import type { MessageSigner } from './message-signer.js'
 
-/** Checks a signed CMW (RFC 9999 §3.4): `application/cmw+cose`, or `application/cmw+jws` in compact or flattened form.
+/** Checks a signed CMW (RFC 9999 §4): `application/cmw+cose`, or `application/cmw+jws` in compact or flattened form.
  *  @param algorithms JOSE names of those that will do; absent, every one that is known here
  *  @throws MessageError ERR_RATS_CONTENT_TYPE if the protected header does not say that a CMW is in it,
  *    ERR_RATS_PAYLOAD if none is, and as `checkSign1` and `checkJws` do */
