@@ -11,8 +11,8 @@ export class RecordReader {
   #protection: RecordProtection | undefined
   /** Whether the peer may not have keys yet, so that its alerts come plain. */
   #takesPlainAlerts = false
-  /** How many bytes of early data may still be dropped. */
-  #earlyDataLeft = 0
+  /** How many bytes of early data may still be dropped; undefined where none are. */
+  #earlyDataLeft: number | undefined
   /** Bytes that have not been looked at; more stand behind them in `#waiting`. */
   #chunk: Uint8Array = EMPTY
   #waiting: Uint8Array[] = []
@@ -27,7 +27,7 @@ export class RecordReader {
   protect(protection: RecordProtection, takesPlainAlerts: boolean): void {
     this.#protection = protection
     this.#takesPlainAlerts = takesPlainAlerts
-    this.#earlyDataLeft = 0
+    this.#earlyDataLeft = undefined
   }
 
   /** Our record_size_limit (RFC 8449 §4): content and its type. It counts for protected records only. */
@@ -150,7 +150,7 @@ export class RecordReader {
     const length = (header[3] << 8) | header[4]
     const limit = this.#protection ? MAX_CONTENT + MAX_EXPANSION : MAX_CONTENT
     // Early data is protected, whether we have keys or not.
-    if (length > limit && !(this.#earlyDataLeft > 0 && length <= MAX_CONTENT + MAX_EXPANSION)) {
+    if (length > limit && !(this.#earlyDataLeft !== undefined && length <= MAX_CONTENT + MAX_EXPANSION)) {
       throw new ProtocolError('record_overflow', `a record of ${length} bytes is longer than ${limit}`)
     }
     return length
@@ -163,7 +163,7 @@ export class RecordReader {
     const protection = this.#protection
     if (!protection) {
       if (type === ContentType.application_data) {
-        if (this.#earlyDataLeft > 0) return this.#skip(payload)
+        if (this.#earlyDataLeft !== undefined) return this.#skip(payload, this.#earlyDataLeft)
         throw new ProtocolError('unexpected_message', 'application data came before there were keys')
       }
       // The transport's buffer is not ours to keep, and handshake messages are kept.
@@ -179,16 +179,16 @@ export class RecordReader {
     }
     const inner = protection.open(record.subarray(0, HEADER_LENGTH), payload)
     if (!inner) {
-      if (this.#earlyDataLeft > 0) return this.#skip(payload)
+      if (this.#earlyDataLeft !== undefined) return this.#skip(payload, this.#earlyDataLeft)
       throw new ProtocolError('bad_record_mac', 'a record could not be opened')
     }
-    this.#earlyDataLeft = 0
+    this.#earlyDataLeft = undefined
     return innerContent(inner, this.#limit)
   }
 
-  #skip(payload: Uint8Array): undefined {
-    this.#earlyDataLeft -= payload.length
-    if (this.#earlyDataLeft < 0) {
+  #skip({ length }: Uint8Array, left: number): undefined {
+    this.#earlyDataLeft = left - length
+    if (left < length) {
       throw new ProtocolError('unexpected_message', 'the client sends more early data than can be dropped')
     }
     return undefined
