@@ -26,7 +26,7 @@ export function appraiseReport<Report>(
   const challenge = platform.challengeOf(report)
   const isSimulated = platform.isSimulated || origin.isSimulated
   const findings = [...origin.findings, ...checkChallenge(challenge)]
-  if (isSimulated) findings.push(checkSimulated(platform.kind, referenceValues))
+  if (isSimulated) findings.push(checkSimulated(referenceValues))
   const isGenuine = origin.findings.every(({ check }) => check.passed)
   const reference = referenceValues.platforms.get(platform.kind)
   if (!reference) findings.push(unknownKind(platform.kind, referenceValues))
@@ -39,11 +39,11 @@ export function appraiseReport<Report>(
   return { findings, environment: { vector: vectorOf(findings), claims: facts.claims }, challenge, isSimulated }
 }
 
-function checkSimulated(kind: string, { trustsSimulatedPlatforms }: ReferenceValues): Finding {
+function checkSimulated({ trustsSimulatedPlatforms }: ReferenceValues): Finding {
   const subject = {
     name: 'simulated',
-    expected: trustsSimulatedPlatforms ? 'hardware, or a SIMULATED platform' : 'a platform of hardware',
-    actual: `a SIMULATED platform of kind ${kind}`,
+    expected: trustsSimulatedPlatforms ? 'hardware or SIMULATED' : 'hardware',
+    actual: 'SIMULATED',
     source: 'the option dangerouslyTrustSimulatedPlatforms',
   }
   if (trustsSimulatedPlatforms) return passed(subject)

@@ -19,12 +19,12 @@ export function checkOriginChain(
 ): CheckedChain {
   const subject = {
     name: 'chain',
-    expected: `certificates up to a trusted root for ${kind} platforms`,
+    expected: `up to a root for ${kind}`,
     source: `the roots configured for ${kind}`,
   }
   try {
     const trusted = roots.check(chain, at)
-    return { finding: passed({ ...subject, actual: `${trusted.subject}, under ${trusted.root}` }), trusted }
+    return { finding: passed({ ...subject, actual: trusted.root }), trusted }
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error
     const isUnknown = error.reason === 'unknown_ca'

@@ -130,7 +130,7 @@ export class ResultChecker {
 
   #lifetime(at: number): string {
     const { resultMaxAgeSeconds } = this.#policy
-    return `a result that holds at ${isoTime(at)} and is not older than ${resultMaxAgeSeconds} s`
+    return `holds at ${isoTime(at)}, at most ${resultMaxAgeSeconds} s old`
   }
 
   #verdict(ear: Ear, { key, message }: ResultsSubmission, at: number, token: Uint8Array): AttestationResult {
@@ -140,11 +140,11 @@ export class ResultChecker {
     const isSimulated = [...ear.submodules].some(([name, one]) => saysSimulated(name, one))
     const issuer = { source: 'the issuers configured', name: 'signature', expected: SIGNED }
     const findings = [
-      passed({ ...issuer, actual: `a signature by one (${ear.verifier.developer}, ${ear.verifier.build})` }),
+      passed({ ...issuer, actual: `by ${ear.verifier.developer}` }),
       passed({
         name: 'lifetime',
         expected: this.#lifetime(at),
-        actual: `issued ${isoTime(ear.issuedAt * 1000)}, ${ear.expiresAt === undefined ? 'no end set' : `holds until ${isoTime(ear.expiresAt * 1000)}`}`,
+        actual: `issued ${isoTime(ear.issuedAt * 1000)}${ear.expiresAt === undefined ? '' : `, ends ${isoTime(ear.expiresAt * 1000)}`}`,
         source: this.#policy.source,
       }),
       checkAttestedKey(attestedKey, key),
@@ -182,8 +182,8 @@ export class ResultChecker {
   #checkSimulated(): Finding {
     const subject = {
       name: 'simulated',
-      expected: this.#trustsSimulated ? 'hardware, or a SIMULATED platform' : 'a platform of hardware',
-      actual: 'a result about a SIMULATED platform',
+      expected: this.#trustsSimulated ? 'hardware or SIMULATED' : 'hardware',
+      actual: 'SIMULATED',
       source: 'the option dangerouslyTrustSimulatedPlatforms',
     }
     if (this.#trustsSimulated) return passed(subject)
@@ -194,7 +194,7 @@ export class ResultChecker {
 
 type Read = { readonly ear: Ear } | { readonly finding: Finding } | { readonly problem: string }
 
-const SIGNED = 'a signature by a Verifier whose results are accepted'
+const SIGNED = 'a signature by an accepted Verifier'
 const EAR_JWT = 'application/eat+jwt'
 const TOKEN_TYPES: ReadonlySet<string> = new Set([
   'application/eat+jwt',

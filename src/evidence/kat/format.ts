@@ -51,12 +51,12 @@ export const keyAttestationBundle: EvidenceFormat = {
 function checkKatSignature(kat: Kat): Finding {
   const subject = {
     name: 'kat-signature',
-    expected: 'a signature by the key attestation key in the token',
+    expected: 'a signature by its kak-pub',
     source: 'draft-bft-rats-kat-06 §3.1',
   }
   try {
     checkKat(kat)
-    return passed({ ...subject, actual: 'a signature by that key' })
+    return passed({ ...subject, actual: 'a signature by its kak-pub' })
   } catch (error) {
     if (!(error instanceof MessageError)) throw error
     const remedy = 'the token was changed on its way, or forged: do not trust the sender'
@@ -68,12 +68,12 @@ function checkKatSignature(kat: Kat): Finding {
 function checkSeal(kat: Kat, platformNonce: Uint8Array): Finding {
   const subject = {
     name: 'kat-binding',
-    expected: 'eat_nonce of the platform token is the hash of the key attestation key',
+    expected: 'platform nonce = hash of kak-pub',
     source: 'draft-bft-rats-kat-06 §3.3',
   }
-  if (isBoundTo(kat, platformNonce)) return passed({ ...subject, actual: 'it is' })
+  if (isBoundTo(kat, platformNonce)) return passed({ ...subject, actual: 'platform nonce = hash of kak-pub' })
   const remedy = 'the platform token belongs to another key: somebody put together what does not belong together'
-  return failed({ ...subject, actual: `it is ${shortHex(platformNonce)}` }, remedy, 'instance-identity')
+  return failed({ ...subject, actual: `platform nonce ${shortHex(platformNonce)}` }, remedy, 'instance-identity')
 }
 
 /** The platform behind a PAT: by the profile that the token claims. The type of the record may say it too, but must
