@@ -1,5 +1,6 @@
 import { hex } from '../bytes/index.js'
 import { hash, type PublicKey } from '../crypto/index.js'
+import type { SnpEndorsements } from './sev-snp/endorsements.js'
 
 /** What a Verifier holds of Endorsements (RFC 9334 §8.2) and of other collateral at the moment of an appraisal: typed
  *  lookups, each answered from what is at hand, without IO. A format that needs a member which is not there throws
@@ -9,6 +10,8 @@ import { hash, type PublicKey } from '../crypto/index.js'
 export interface Endorsements {
   /** Keys that were registered for single instances: platforms whose reports carry no certificates. */
   readonly instanceKeys: InstanceKeys
+  /** AMD's certificates and revocation lists. */
+  readonly sevSnp?: SnpEndorsements
 }
 
 /** Keys by the name of the instance that signs with them: a PSA Instance ID, a CCA platform's, a TPM's AK name. */
@@ -65,9 +68,11 @@ export interface InstanceKey {
 export class FixedEndorsements implements EndorsementSource, Endorsements {
   readonly digest: string
   readonly instanceKeys: InstanceKeys
+  readonly sevSnp?: SnpEndorsements
 
   /** @throws TypeError if two keys are registered for one instance */
-  constructor(options: { readonly instanceKeys?: readonly InstanceKey[] } = {}) {
+  constructor(options: { readonly instanceKeys?: readonly InstanceKey[]; readonly sevSnp?: SnpEndorsements } = {}) {
+    if (options.sevSnp) this.sevSnp = options.sevSnp
     const keys = new Map<string, PublicKey>()
     for (const { kind, id, key } of options.instanceKeys ?? []) {
       const name = `${kind} ${hex(id)}`

@@ -91,6 +91,8 @@ export interface Origin {
   readonly isSimulated: boolean
   /** How the collateral rates the platform's TCB; undefined where nothing rates it. */
   readonly tcb?: TcbStanding | undefined
+  /** What certificates and collateral say about the platform, beside what its report says. */
+  readonly claims?: Readonly<Record<string, unknown>>
 }
 
 /** How a vendor rates a platform's Trusted Computing Base. */

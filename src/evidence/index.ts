@@ -44,6 +44,10 @@ export {
   type ReferenceValues,
   type TcbReference,
 } from './reference-values.js'
+export { decodeCertificateTable } from './sev-snp/certificate-table.js'
+export type { SnpEndorsements } from './sev-snp/endorsements.js'
+export { type SnpEvidence, snpPlatform } from './sev-snp/platform.js'
+export { decodeReport, lineOfReport, type SnpReport } from './sev-snp/report.js'
 export {
   encodeSimulatedClaims,
   type LifecycleName,

@@ -11,6 +11,8 @@ export interface TrustedChain {
   readonly root: string
   /** Whether a certificate in it says that it belongs to a simulated platform. */
   readonly isSimulated: boolean
+  /** The certificates from the signer's to the root. */
+  readonly path: readonly Certificate[]
 }
 
 /** The roots that platforms are believed under: RFC 9334's Trust Anchors for Endorsements. Verdicts about chains are
@@ -71,6 +73,7 @@ function verdictOf(path: readonly Certificate[]): Verdict {
       subject: names[0] ?? '',
       root: names.at(-1) ?? '',
       isSimulated: names.some(isSimulatedName),
+      path,
     },
     notBefore: Math.max(...path.map(certificate => certificate.notBefore)),
     notAfter: Math.min(...path.map(certificate => certificate.notAfter)),

@@ -1,7 +1,10 @@
 import type { Adapter } from './adapter.js'
+import { sevSnp } from './adapters/sev-snp.js'
 
 /** By format, what runs its vectors: a row per format, each in a file of `adapters/`. */
-export const adapters: Readonly<Partial<Record<string, Adapter>>> = {}
+export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
+  'sev-snp': sevSnp,
+}
 
 /** Formats whose vectors are skipped, because nothing here can read them yet. The list has to become empty; a format
  *  that stands neither here nor above fails. */
@@ -17,7 +20,6 @@ export const withoutAdapter: readonly string[] = [
   'nvidia-gpu',
   'parsec-tpm',
   'psa',
-  'sev-snp',
   'sgx',
   'tdx',
   'tpm-certify',

@@ -1,0 +1,18 @@
+/** The lines of processors that make SEV-SNP reports, each with a root of its own. */
+export type ProductLine = 'milan' | 'genoa' | 'turin'
+
+/** The line that CPUID family and model belong to (AMD document 57230 §3); undefined for one that is not known. */
+export function lineOfCpu(family: number, model: number): ProductLine | undefined {
+  if (family === 0x19) {
+    if (model <= 0x0f) return 'milan'
+    if ((model >= 0x10 && model <= 0x1f) || (model >= 0xa0 && model <= 0xaf)) return 'genoa'
+  }
+  if (family === 0x1a && model <= 0x11) return 'turin'
+  return undefined
+}
+
+/** The line that a certificate's productName belongs to: `Milan-B0`, `Genoa`; the stepping has no part in it. */
+export function lineOfProductName(name: string): ProductLine | undefined {
+  const [line = ''] = name.toLowerCase().split('-')
+  return line === 'milan' || line === 'genoa' || line === 'turin' ? line : undefined
+}
