@@ -15,8 +15,8 @@ const VerifierIdentities: Codec<readonly Uint8Array[]> = checked(
   'a Verifier is listed twice',
 )
 
-/** The extensions of draft-fossati-tls-attestation-08 §5 and draft-fossati-tls-attestation-08 §6 with the numbers of
- *  one context. An answer stands in EncryptedExtensions, where the draft's figures have it; the four have no place in any other message. */
+/** The extensions of draft-fossati-tls-attestation-08 with the numbers of one context. An answer stands in
+ *  EncryptedExtensions, where the draft's figures have it; the four have no place in any other message. */
 export function attestationExtensions(codePoints: CodePoints) {
   return {
     /** Server's Evidence, asked for by the client. */

@@ -121,12 +121,12 @@ export function evidenceTypesFor(
   )
 }
 
-/** How a credential is written on the wire. */
+/** credential_kind of a credential. */
 export function kindOf(credential: AttestationCredential): CredentialKind {
   return credential === 'x509' ? CredentialKind.CERT_ATTESTATION : CredentialKind.ATTESTATION
 }
 
-/** The credential that a number on the wire stands for. */
+/** The credential of a credential_kind. */
 export function credentialOf(kind: CredentialKind): AttestationCredential {
   return kind === CredentialKind.CERT_ATTESTATION ? 'x509' : 'attestation-only'
 }

@@ -5,20 +5,8 @@ import {
   createAttestation,
 } from '#src/attestation/index.js'
 import { utf8 } from '#src/bytes/index.js'
-import { hash, PublicKey, signingKey, systemEntropy } from '#src/crypto/index.js'
-import {
-  CertificateType,
-  type ClientConfig,
-  type CommonConfig,
-  type Credential,
-  defaultCertificateSchemes,
-  defaultCipherSuites,
-  defaultSignatureSchemes,
-  type Plug,
-  peerCheck,
-  type ServerConfig,
-  TicketIssuer,
-} from '#src/handshake/index.js'
+import { hash, type SigningKey, signingKey, systemEntropy } from '#src/crypto/index.js'
+import { type ClientConfig, type Plug, type ServerConfig, TicketIssuer } from '#src/handshake/index.js'
 import type {
   AttestationResult,
   Attester,
@@ -30,8 +18,8 @@ import type {
   VerifierSession,
 } from '#src/rats/index.js'
 import { type ConnectionEvent, TlsConnection } from '#src/tls/index.js'
-import { TrustAnchors } from '#src/x509/index.js'
-import { type Issued, makeRoot } from '../support/pki.js'
+import { always, clientConfig, credentialFor, NOW, serverConfig } from '../support/pair.js'
+import { makeRoot } from '../support/pki.js'
 
 /** A media type that no registry knows. */
 export const TEST_EVIDENCE = 'application/vnd.attested-tls-test.evidence+json'
@@ -39,9 +27,6 @@ export const TEST_EVIDENCE = 'application/vnd.attested-tls-test.evidence+json'
 export const FIXED_EVIDENCE = 'application/eat+cwt; eat_profile="tag:psacertified.org,2023:psa#tfm"'
 const RESULTS = 'application/eat+jwt'
 
-export const root = makeRoot({ name: 'Test Root' })
-export const serverCertificate = root.issue({ subject: 'server', dnsNames: ['server.test'] })
-export const clientCertificate = root.issue({ subject: 'client' })
 /** Keys without a certificate. */
 export const bareKeys = {
   client: signingKey(makeRoot({ name: 'bare client' }).privateKey),
@@ -173,7 +158,7 @@ export class FakeVerifier implements Verifier {
       },
       attestedKey: claims.key === '' ? null : bytesOf(claims.key),
       challenge: challenge && bytesOf(claims.challenge),
-      issuedAt: 1_700_000_000,
+      issuedAt: NOW / 1000,
       expiresAt: this.#options.expiresAt ?? null,
       checks,
       isSimulated: true,
@@ -250,6 +235,8 @@ export interface EndOptions {
   readonly client?: Partial<ClientConfig>
   readonly server?: Partial<ServerConfig>
   readonly now?: number
+  /** Changes what this side sends, as it goes to the link. */
+  readonly tamper?: (bytes: Uint8Array) => Uint8Array
 }
 
 /** One end of a connection in memory. */
@@ -257,60 +244,25 @@ export class End {
   readonly connection: TlsConnection
   readonly status: AttestationStatus | undefined
   readonly timers = new ManualTimers()
+  readonly tamper: (bytes: Uint8Array) => Uint8Array
   readonly events: ConnectionEvent[] = []
 
   constructor(side: Side, options: EndOptions) {
+    this.tamper = options.tamper ?? (bytes => bytes)
     const hasCertificate = options.hasCertificate ?? side === 'server'
-    const issued = side === 'client' ? clientCertificate : serverCertificate
-    const now = options.now ?? 1_700_000_000_000
+    const now = options.now ?? NOW
     const environment: AttestationEnvironment = { now: () => now, timer: this.timers.timer, hasCertificate }
     const attested = options.attestation
       ? createAttestation({ profile: 'draft08', ...options.attestation }, side, environment).connect()
       : undefined
     this.status = attested?.status
     const plug = attested && (options.alterPlug?.(attested.plug) ?? attested.plug)
-    const common: CommonConfig = {
-      entropy: systemEntropy,
-      now: () => now,
-      cipherSuites: defaultCipherSuites,
-      groups: [0x001d, 0x0017],
-      signatureSchemes: defaultSignatureSchemes,
-      certificateSchemes: defaultCertificateSchemes,
-      certificateTypes: [CertificateType.X509],
-      alpn: [],
-      recordSizeLimit: undefined,
-      maxCertificateLength: 1 << 20,
-      hasKeyLog: false,
-      plug,
-      preSharedKeys: [],
-    }
-    const credentials = () => (hasCertificate ? credentialOf(issued) : null)
-    const anchors = TrustAnchors.from([root.certificate])
-    const check = { anchors, now: () => now, certificateSchemes: defaultCertificateSchemes }
+    const credential = hasCertificate ? credentialFor(side === 'client' ? 'client.test' : 'localhost') : null
+    const common = { now: () => now, hasKeyLog: false, plug, credentials: always(credential) }
     this.connection =
       side === 'client'
-        ? new TlsConnection('client', {
-            ...common,
-            serverName: 'server.test',
-            keyShareGroups: [0x001d],
-            peer: peerCheck({ ...check, purpose: 'serverAuth', name: 'server.test' }),
-            credentials,
-            session: undefined,
-            asksForOcsp: false,
-            middleboxCompatibility: false,
-            ...options.client,
-          })
-        : new TlsConnection('server', {
-            ...common,
-            credentials,
-            clientAuthentication: 'none',
-            peer: peerCheck({ ...check, purpose: 'clientAuth', name: undefined }),
-            certificateAuthorities: [],
-            tickets: undefined,
-            prefersOwnOrder: false,
-            retryCookie: undefined,
-            ...options.server,
-          })
+        ? new TlsConnection('client', clientConfig({ ...common, ...options.client }))
+        : new TlsConnection('server', serverConfig({ ...common, maxCertificateLength: 2 ** 20, ...options.server }))
   }
 
   get error(): Error | undefined {
@@ -328,14 +280,6 @@ export class End {
 
   get sessions(): readonly Uint8Array[] {
     return this.events.flatMap(event => (event.type === 'session' ? [event.session] : []))
-  }
-}
-
-export function credentialOf(issued: Issued): Credential {
-  return {
-    certificateType: CertificateType.X509,
-    entries: [{ data: issued.certificate, extensions: [] }],
-    key: signingKey(issued.privateKey),
   }
 }
 
@@ -373,7 +317,7 @@ function move({ client, server }: Pair): boolean {
   ] as const) {
     for (const chunk of from.connection.takeOutput()) {
       hasMoved = true
-      to.connection.receive(chunk)
+      to.connection.receive(from.tamper(chunk))
     }
     for (let event = from.connection.nextEvent(); event; event = from.connection.nextEvent()) {
       hasMoved = true
@@ -400,7 +344,7 @@ async function stall(): Promise<undefined> {
   return undefined
 }
 
-/** SHA-256 of a key, as identities speak of it. */
-export function keyId(spki: Uint8Array): Uint8Array {
-  return hash('sha256', PublicKey.fromSpki(spki).spki)
+/** SHA-256 of a key's SubjectPublicKeyInfo, as identities speak of it. */
+export function keyId({ publicKey }: SigningKey): Uint8Array {
+  return hash('sha256', publicKey.spki)
 }
