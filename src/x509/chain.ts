@@ -115,7 +115,7 @@ class Search {
     const child = path.at(-1) as Certificate
     for (const anchor of inOrder(this.#check.anchors.named(child.issuer), child)) {
       const whole = [...path, anchor]
-      if (this.#isGood(whole) && this.#isNotRevoked(whole)) return whole
+      if (this.#isGood(whole, true) && this.#isNotRevoked(whole)) return whole
     }
     if (path.length >= MOST_PATH - 1) {
       this.#note(refusal('ERR_X509_SEARCH_LIMIT', `no path of at most ${MOST_PATH} certificates leads to an anchor`))
@@ -125,7 +125,7 @@ class Search {
       // The same subject and key again, by another certificate or the same, leads nowhere new.
       if (path.some(({ identity }) => identity === issuer.identity)) continue
       const longer = [...path, issuer]
-      if (!this.#isGood(longer)) continue
+      if (!this.#isGood(longer, false)) continue
       const whole = this.#extend(longer)
       if (whole) return whole
     }
@@ -134,7 +134,7 @@ class Search {
   }
 
   /** Whether the last certificate of a path may stand there and signed the one before. */
-  #isGood(path: readonly Certificate[]): boolean {
+  #isGood(path: readonly Certificate[], isAnchor: boolean): boolean {
     return this.#try(() => {
       if (--this.#stepsLeft < 0) throw refusal('ERR_X509_SEARCH_LIMIT', 'the chain offers too many paths to try')
       const { at, purpose, signatureSchemes } = this.#check
@@ -143,7 +143,7 @@ class Search {
       // First, so that what is said about the issuer is not said about somebody else of its name.
       this.#checkSignature(child, issuer, signatureSchemes)
       checkAlone(issuer, at)
-      checkIssuer(issuer, path)
+      checkIssuer(issuer, path, isAnchor)
       if (purpose !== undefined) checkPurpose(issuer, purpose)
       if (issuer.nameConstraints) {
         for (const [i, certificate] of path.slice(0, -1).entries()) {
@@ -211,12 +211,12 @@ function inOrder(candidates: readonly Certificate[], { authorityKeyIdentifier }:
   return [...candidates].sort((a, b) => rank(a) - rank(b))
 }
 
-function checkIssuer(issuer: Certificate, path: readonly Certificate[]): void {
+function checkIssuer(issuer: Certificate, path: readonly Certificate[], isAnchor: boolean): void {
   const name = describeName(issuer.subject)
-  // Version 1 has no extensions; such a root is believed to be a CA because it was chosen as a trust anchor.
-  if (issuer.version === 3 || issuer.basicConstraints) {
-    if (!issuer.basicConstraints?.isCa)
-      throw refusal('ERR_X509_NOT_A_CA', `${name} is not a CA but has issued a certificate`)
+  // Without extensions a certificate cannot say that it is a CA. A root of that age is believed to be one because it was
+  // chosen as an anchor (RFC 5280 §6.1.4 (k)).
+  if (!issuer.basicConstraints?.isCa && !(isAnchor && issuer.version < 3)) {
+    throw refusal('ERR_X509_NOT_A_CA', `${name} is not a CA but has issued a certificate`)
   }
   if (issuer.keyUsage !== undefined && (issuer.keyUsage & KeyUsage.keyCertSign) === 0) {
     throw refusal('ERR_X509_NOT_A_CA', `the keyUsage of ${name} does not have keyCertSign`)

@@ -71,6 +71,7 @@ export interface PkiOptions {
   readonly uris?: readonly string[]
   readonly emails?: readonly string[]
   readonly directoryNames?: readonly PkiName[]
+  readonly registeredIds?: readonly string[]
   readonly isCa?: boolean
   readonly pathLength?: number
   /** null: no such extension. Default: keyCertSign and cRLSign for a CA, digitalSignature for the others. */
@@ -151,6 +152,55 @@ export function generateKeys(kind: PkiKey): KeyPair {
     case 'rsa-pss2048':
       return generateKeyPairSync('rsa-pss', { modulusLength: 2048 })
   }
+}
+
+/** What a CRL is to say. */
+export interface CrlOptions {
+  /** Serial numbers as the certificates have them: content of the INTEGER. */
+  readonly revoked?: readonly Uint8Array[]
+  /** Default: 2020-01-01. */
+  readonly thisUpdate?: Date
+  /** Default: 2049-12-31; null: it does not say. */
+  readonly nextUpdate?: Date | null
+  readonly extensions?: NonNullable<PkiOptions['extraExtensions']>
+  /** Extensions of each entry. */
+  readonly entryExtensions?: NonNullable<PkiOptions['extraExtensions']>
+  /** Who signs, if not the issuer. */
+  readonly signer?: KeyPair
+}
+
+/** A certificate revocation list by a CA, in DER. */
+export function makeCrl(issuer: Issued, options: CrlOptions = {}): Uint8Array {
+  const { revoked = [], thisUpdate = new Date('2020-01-01T00:00:00Z'), extensions = [], entryExtensions = [] } = options
+  const nextUpdate = options.nextUpdate === undefined ? new Date('2049-12-31T23:59:59Z') : options.nextUpdate
+  const signature = signatureAlgorithm((options.signer ?? issuer).privateKey, {})
+  const algorithm = new Uint8Array(AsnConvert.serialize(signature.identifier))
+  const { subject } = AsnConvert.parse(issuer.certificate, Certificate).tbsCertificate
+  const list = (rows: CrlOptions['extensions'] = []) =>
+    rows.length === 0 ? [] : [tlv(0x30, ...rows.map(row => new Uint8Array(AsnConvert.serialize(extensionOf(row)))))]
+  const entries = revoked.map(serialNumber =>
+    tlv(0x30, tlv(0x02, serialNumber), utcTime(thisUpdate), ...list(entryExtensions)),
+  )
+  const tbs = tlv(
+    0x30,
+    tlv(0x02, Uint8Array.of(1)),
+    algorithm,
+    new Uint8Array(AsnConvert.serialize(subject)),
+    utcTime(thisUpdate),
+    ...(nextUpdate ? [utcTime(nextUpdate)] : []),
+    ...(entries.length > 0 ? [tlv(0x30, ...entries)] : []),
+    ...list(extensions).map(all => tlv(0xa0, all)),
+  )
+  return tlv(0x30, tbs, algorithm, tlv(0x03, Uint8Array.of(0), signature.sign(tbs)))
+}
+
+function extensionOf({ oid, critical = false, value }: NonNullable<PkiOptions['extraExtensions']>[number]): Extension {
+  return new Extension({ extnID: oid, critical, extnValue: new OctetString(value) })
+}
+
+function utcTime(date: Date): Uint8Array {
+  const text = date.toISOString().replace(/[-:T]/g, '').replace(/\.\d+/, '')
+  return tlv(0x17, new TextEncoder().encode(text.slice(2)))
 }
 
 interface Issuer {
