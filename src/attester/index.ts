@@ -1,4 +1,6 @@
 export { type CertificateContent, issueCertificate } from './certificate.js'
+export { type Pipe, pipeOverPort, pipeOverProcess } from './pipe.js'
 export { NoResultError, type PresenterOptions, presenter } from './presenter.js'
+export { RemoteAttesterError, remoteAttester, serveAttester } from './remote.js'
 export { measured, SimulatedAttester, type SimulatedPlatformOptions } from './simulated-attester.js'
 export { type PlatformKey, SimulatedRoot } from './simulated-root.js'
