@@ -39,8 +39,8 @@ export function worstTier(a: Tier, b: Tier): Tier {
 
 /** Whether a verdict of `status` says more good than its parts do: draft-ietf-rats-ear-04 §3.2 forbids it. */
 export function isBetterThan(status: Tier, parts: Tier): boolean {
-  // Nothing asserted is the least that a status can say; an affirmation over nothing says more than it knows.
-  return status !== 'none' && (parts === 'none' || SEVERITY[status] < SEVERITY[parts])
+  // An affirmation over parts that assert nothing says more than it knows; a warning does not.
+  return parts === 'none' ? status === 'affirming' : status !== 'none' && SEVERITY[status] < SEVERITY[parts]
 }
 
 /** The numbers that stand for tiers in CBOR (draft-ietf-rats-ear-04 §3.2). */
