@@ -65,6 +65,7 @@ export class AeadKey {
     } catch {
       return null
     }
-    return plaintext
+    // A plain view of Node's Buffer, whose `slice` does not mean what others' does.
+    return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length)
   }
 }
