@@ -1,5 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { type SigningKey, signingKey } from '../crypto/index.js'
+import { hex } from '../bytes/index.js'
+import { hash, type SigningKey, signingKey } from '../crypto/index.js'
 import { SIMULATED } from '../evidence/index.js'
 import { issueCertificate } from './certificate.js'
 
@@ -26,7 +27,9 @@ export class SimulatedRoot {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const notBefore = options.now - HOUR
     const notAfter = options.now + (options.lifetimeDays ?? 30) * 24 * HOUR
-    const name = `${SIMULATED} platform root`
+    // Of two roots with one name nobody could say which it is that is not trusted.
+    const fingerprint = hash('sha256', publicKey.export({ format: 'der', type: 'spki' }))
+    const name = `${SIMULATED} root ${hex(fingerprint.subarray(0, 4))}`
     const certificate = issueCertificate(
       { subject: name, issuer: name, publicKey, isCa: true, notBefore, notAfter },
       privateKey,
