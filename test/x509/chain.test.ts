@@ -136,6 +136,30 @@ describe('a chain', () => {
   })
 })
 
+describe('a second check of a chain', () => {
+  test('takes a fraction of the time of the first', () => {
+    const anchors = anchorsOf(root)
+    const chains = Array.from({ length: 40 }, (_, i) =>
+      [middle.issue({ subject: `end ${i}` }), middle].map(({ certificate }) => certificate),
+    )
+    const times = () =>
+      median(
+        chains.map(chain => {
+          const start = performance.now()
+          checkChain({ chain, anchors, at: AT })
+          return performance.now() - start
+        }),
+      )
+    const first = times()
+    const second = times()
+    assert.ok(second < first / 2, `${second} ms after ${first} ms`)
+  })
+})
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0
+}
+
 describe('validity', () => {
   const brief = middle.issue({ subject: 'brief', notBefore: '2025-01-01T00:00:00Z', notAfter: '2025-06-30T23:59:59Z' })
 
