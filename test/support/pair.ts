@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { join } from '#src/bytes/index.js'
 import { answerKeyShare, type Entropy, generateKeyShare, signingKey, systemEntropy } from '#src/crypto/index.js'
 import {
   alertFor,
@@ -102,7 +103,8 @@ export class End {
 
   /** Everything that is to go to the peer now. */
   drain(secrets: Secrets): Uint8Array[] {
-    return this.connection.takeOutput().flatMap(bytes => this.#interceptor.pass(bytes, secrets))
+    const parts = this.connection.takeOutput().flatMap(bytes => this.#interceptor.pass(bytes, secrets))
+    return parts.length > 1 ? [join(parts)] : parts
   }
 
   takeEvents({ byLabel }: Secrets): void {
