@@ -36,13 +36,15 @@ function verdictWord({ problem }: AttestationResult): string {
 function failure({ name, expected, actual, source, remedy }: Check): string[] {
   return [
     `${name} failed`,
-    `  expected    ${plain(expected)}`,
-    `  found       ${plain(actual)}`,
-    `  says        ${plain(source)}`,
-    ...(remedy === undefined
-      ? []
-      : wrapped(plain(remedy)).map((line, i) => `  ${i === 0 ? 'what to do' : '          '}  ${line}`)),
+    ...labelled('expected', expected),
+    ...labelled('found', actual),
+    ...labelled('says', source),
+    ...(remedy === undefined ? [] : labelled('what to do', remedy)),
   ]
+}
+
+function labelled(label: string, text: string): string[] {
+  return wrapped(plain(text)).map((line, i) => `  ${(i === 0 ? label : '').padEnd(12)}${line}`)
 }
 
 /** Words in lines of at most 86 characters. */
