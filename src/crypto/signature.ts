@@ -1,4 +1,5 @@
 import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign, verify } from 'node:crypto'
+import { versions } from 'node:process'
 import type { HashName } from './hash.js'
 
 /** How a signature is made, apart from the key. ECDSA is DER (X.509, TLS) or raw r‖s (COSE, JOSE, quotes). */
@@ -19,6 +20,8 @@ export class PublicKey {
   readonly kind: KeyKind
   /** Modulus length in bits for RSA, undefined otherwise. */
   readonly modulusLength: number | undefined
+  /** Of RSA, undefined otherwise. */
+  readonly publicExponent: bigint | undefined
   readonly #key: KeyObject
   #spki: Uint8Array | undefined
   #jwk: Jwk | undefined
@@ -28,12 +31,13 @@ export class PublicKey {
     this.#spki = spki
     this.kind = kindOf(key)
     this.modulusLength = key.asymmetricKeyDetails?.modulusLength
+    this.publicExponent = key.asymmetricKeyDetails?.publicExponent
   }
 
   /** @param der SubjectPublicKeyInfo (RFC 5280 §4.1)   @throws Error if it is none that OpenSSL knows */
   static fromSpki(der: Uint8Array): PublicKey {
     const bytes = Uint8Array.from(der)
-    const jwk = p256JwkOf(bytes)
+    const jwk = IS_JWK_FASTER ? p256JwkOf(bytes) : undefined
     if (jwk) return new PublicKey(createPublicKey({ key: jwk, format: 'jwk' }), bytes)
     return new PublicKey(createPublicKey({ key: Buffer.from(bytes), format: 'der', type: 'spki' }), bytes)
   }
@@ -77,6 +81,8 @@ function p256JwkOf(spki: Uint8Array): { kty: 'EC'; crv: 'P-256'; x: string; y: s
   const point = Buffer.from(spki.buffer, spki.byteOffset + P256_PREFIX.length, 64)
   return { kty: 'EC', crv: 'P-256', x: point.toString('base64url', 0, 32), y: point.toString('base64url', 32) }
 }
+
+const IS_JWK_FASTER = versions.openssl.startsWith('3.0.')
 
 /** What stands before the coordinates; its last byte says that the point is uncompressed (RFC 5480 §2.2). */
 const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d03010703420004', 'hex')

@@ -53,7 +53,7 @@ const good = new WeakMap<Signed, WeakSet<Certificate>>()
 /** Refuses keys that are too weak, or of a kind that nothing is known about.
  *  @throws CertificateError */
 export function checkKey(certificate: Certificate): void {
-  const { kind, modulusLength } = certificate.publicKey
+  const { kind, modulusLength, publicExponent } = certificate.publicKey
   const whose = `the key of ${describeName(certificate.subject)}`
   if (kind === 'other') throw refusal('ERR_X509_KEY', `${whose} is of a kind or on a curve that is not known`)
   if (modulusLength === undefined) return
@@ -63,10 +63,14 @@ export function checkKey(certificate: Certificate): void {
       `${whose} is RSA with ${modulusLength} bits, where ${LEAST_MODULUS} to ${MOST_MODULUS} are expected`,
     )
   }
+  if (publicExponent !== undefined && (publicExponent < 3n || publicExponent > MOST_EXPONENT)) {
+    throw refusal('ERR_X509_KEY', `${whose} is RSA with a public exponent that is not from 3 to 2^32`)
+  }
 }
 const LEAST_MODULUS = 2048
-/** A check takes time with the square of the length. */
+/** A check takes time with the square of the length, and with the length of the exponent. */
 const MOST_MODULUS = 8192
+const MOST_EXPONENT = 2n ** 32n
 
 /** What certificates are signed with where nobody says otherwise: no SHA-1. */
 export const modernSchemes: readonly number[] = Object.values(SignatureScheme)

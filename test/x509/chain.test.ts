@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createPublicKey } from 'node:crypto'
 import test, { describe } from 'node:test'
 import { rootCertificates } from 'node:tls'
 import { SignatureScheme } from '#src/crypto/index.js'
@@ -251,6 +252,15 @@ describe('keys', () => {
       refused([authority.issue({ subject: 'end' })], 'ERR_X509_KEY', 'unsupported_certificate', {
         anchors: anchorsOf(authority),
       })
+    }
+  })
+
+  test('of RSA with an exponent that takes long to check with, or no time at all, are refused', () => {
+    const { privateKey, publicKey } = keysOf('rsa2048')
+    const jwk = publicKey.export({ format: 'jwk' })
+    for (const e of ['AQ', 'AQAAAAE', jwk.n ?? '']) {
+      const keys = { privateKey, publicKey: createPublicKey({ key: { ...jwk, e }, format: 'jwk' }) }
+      refused([root.issue({ subject: 'odd', keys })], 'ERR_X509_KEY', 'unsupported_certificate')
     }
   })
 
