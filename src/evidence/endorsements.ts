@@ -1,5 +1,6 @@
 import { hex } from '../bytes/index.js'
 import { hash, type PublicKey } from '../crypto/index.js'
+import type { DcapEndorsements, FixedDcapEndorsements } from './dcap/endorsements.js'
 import type { SnpEndorsements } from './sev-snp/endorsements.js'
 
 /** What a Verifier holds of Endorsements (RFC 9334 §8.2) and of other collateral at the moment of an appraisal: typed
@@ -12,6 +13,8 @@ export interface Endorsements {
   readonly instanceKeys: InstanceKeys
   /** AMD's certificates and revocation lists. */
   readonly sevSnp?: SnpEndorsements
+  /** Intel's collateral for SGX and TDX; absent where there is none. */
+  readonly dcap?: DcapEndorsements
 }
 
 /** Keys by the name of the instance that signs with them: a PSA Instance ID, a CCA platform's, a TPM's AK name. */
@@ -43,17 +46,35 @@ export interface EndorsementSource {
   ): Endorsements | Promise<Endorsements>
 }
 
+/** What is wrong with an Endorsement that an appraisal needs. */
+export type EndorsementErrorCode =
+  /** It is not at hand. */
+  | 'ERR_ENDORSEMENT_MISSING'
+  /** It holds no longer: a newer one has to be fetched. */
+  | 'ERR_ENDORSEMENT_EXPIRED'
+  | 'ERR_ENDORSEMENT_NOT_YET_VALID'
+  /** It is not by whom it has to be by, or is about something else. */
+  | 'ERR_ENDORSEMENT_INVALID'
+
 /** What keeps Evidence from being appraised, though nothing is wrong with it that we know of: collateral that was not
- *  to be had. */
+ *  to be had, or that says nothing at this time. */
 export class MissingEndorsement extends Error {
-  readonly code = 'ERR_ENDORSEMENT_MISSING'
+  readonly code: EndorsementErrorCode
   readonly remedy: string
+  /** Which piece of collateral it is, as its EndorsementNeed names it: `dcap-tcb-info`; undefined for others. */
+  readonly kind: string | undefined
 
   /** @param sentence what is missing   @param remedy what a person can do about it */
-  constructor(sentence: string, remedy: string) {
+  constructor(
+    sentence: string,
+    remedy: string,
+    details: { readonly code?: EndorsementErrorCode; readonly kind?: string } = {},
+  ) {
     super(sentence)
     this.name = 'MissingEndorsement'
+    this.code = details.code ?? 'ERR_ENDORSEMENT_MISSING'
     this.remedy = remedy
+    this.kind = details.kind
   }
 }
 
@@ -64,15 +85,24 @@ export interface InstanceKey {
   readonly key: PublicKey
 }
 
+/** Endorsements that do not change. */
+export interface FixedEndorsementsOptions {
+  readonly instanceKeys?: readonly InstanceKey[]
+  readonly sevSnp?: SnpEndorsements
+  readonly dcap?: FixedDcapEndorsements
+}
+
 /** Endorsements that were all configured, and a source of them that never waits. */
 export class FixedEndorsements implements EndorsementSource, Endorsements {
   readonly digest: string
   readonly instanceKeys: InstanceKeys
   readonly sevSnp?: SnpEndorsements
+  readonly dcap?: DcapEndorsements
 
   /** @throws TypeError if two keys are registered for one instance */
-  constructor(options: { readonly instanceKeys?: readonly InstanceKey[]; readonly sevSnp?: SnpEndorsements } = {}) {
+  constructor(options: FixedEndorsementsOptions = {}) {
     if (options.sevSnp) this.sevSnp = options.sevSnp
+    if (options.dcap) this.dcap = options.dcap
     const keys = new Map<string, PublicKey>()
     for (const { kind, id, key } of options.instanceKeys ?? []) {
       const name = `${kind} ${hex(id)}`
@@ -81,6 +111,7 @@ export class FixedEndorsements implements EndorsementSource, Endorsements {
     }
     this.instanceKeys = { keyOf: (kind, id) => keys.get(`${kind} ${hex(id)}`) }
     const entries = [...keys].map(([name, key]) => `${name} ${hex(key.spki)}`).sort()
+    if (options.dcap) entries.push(`dcap ${options.dcap.digest}`)
     this.digest = hex(hash('sha256', new TextEncoder().encode(entries.join())))
   }
 

@@ -99,6 +99,8 @@ export interface Origin {
 export interface TcbStanding {
   /** The vendor's word: `UpToDate`, `SWHardeningNeeded`. */
   readonly status: string
+  /** Statuses that are worse: a policy that allows one of them allows this. Absent for none. */
+  readonly impliedBy?: readonly string[]
   /** Milliseconds since 1970 since when the platform could have had a better one; null if unknown or up to date. */
   readonly outdatedSince: number | null
   /** Names of published weaknesses: `INTEL-SA-00615`. */

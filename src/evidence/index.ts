@@ -1,10 +1,41 @@
 export { type AppraisedReport, appraiseReport, type RegisteredPlatform, registered } from './appraise-platform.js'
 export { checkAttestedKey, checkChallenge, MIN_CHALLENGE_LENGTH, shortHex } from './checks.js'
+export { type Authenticity, checkAuthenticity } from './dcap/authenticity.js'
+export type { CheckedCollateral } from './dcap/collateral.js'
 export {
+  type CertificateChain,
+  type DcapCollateral,
+  type DcapEndorsements,
+  type DcapTee,
+  FixedDcapEndorsements,
+  type PckCa,
+  qeIdentityFrom,
+  RevocationList,
+  SignedDocument,
+  tcbInfoFrom,
+} from './dcap/endorsements.js'
+export { checkQuote, type DcapOrigin } from './dcap/origin.js'
+export type { PckFacts } from './dcap/pck.js'
+export type { QeIdentity } from './dcap/qe-identity.js'
+export { type CertificationData, decodeQuote, type Quote } from './dcap/quote.js'
+export type { ModuleRating, TcbRating } from './dcap/rating.js'
+export type { SgxReport, TdReport } from './dcap/report-body.js'
+export type {
+  IsvSvnLevel,
+  ModuleIdentity,
+  Rating,
+  TcbInfo,
+  TcbLevel,
+  TdxModuleIdentity,
+} from './dcap/tcb-info.js'
+export { type CollateralStatus, type TcbStatus, tcbStatuses } from './dcap/tcb-status.js'
+export {
+  type EndorsementErrorCode,
   type EndorsementNeed,
   type EndorsementSource,
   type Endorsements,
   FixedEndorsements,
+  type FixedEndorsementsOptions,
   type InstanceKey,
   type InstanceKeys,
   MissingEndorsement,
@@ -33,7 +64,7 @@ export {
 export { evidenceFormats, formatOf } from './formats.js'
 export { recordOf, wellFormed } from './message.js'
 export { type CheckedChain, checkOriginChain, signatureFinding } from './origin.js'
-export { PlatformRoots, RootsByKind, type TrustedChain } from './platform-roots.js'
+export { PlatformRoots, type PresentedChain, RootsByKind, type TrustedChain } from './platform-roots.js'
 export { platforms, platformTerms } from './platforms.js'
 export {
   type ClaimValue,
@@ -48,6 +79,7 @@ export { decodeCertificateTable } from './sev-snp/certificate-table.js'
 export type { SnpEndorsements } from './sev-snp/endorsements.js'
 export { type SnpEvidence, snpPlatform } from './sev-snp/platform.js'
 export { decodeReport, lineOfReport, type SnpReport } from './sev-snp/report.js'
+export { type SgxQuote, sgxPlatform } from './sgx/platform.js'
 export {
   encodeSimulatedClaims,
   type LifecycleName,
@@ -57,3 +89,5 @@ export {
 } from './simulated/claims.js'
 export { SIMULATED_MEDIA_TYPE } from './simulated/format.js'
 export { isSimulatedName, SIMULATED } from './simulated/mark.js'
+export { type TdxQuote, tdxPlatform } from './tdx/platform.js'
+export { type PinnedRoot, pinnedRoots } from './trust-anchors.js'

@@ -1,6 +1,6 @@
 import { CertificateError } from '../x509/index.js'
 import { Assertion, type Finding, failed, passed } from './finding.js'
-import type { PlatformRoots, TrustedChain } from './platform-roots.js'
+import type { PlatformRoots, PresentedChain, TrustedChain } from './platform-roots.js'
 
 /** A chain that a report came with, checked: the finding, and what the signature can be checked with if it held. */
 export interface CheckedChain {
@@ -11,12 +11,7 @@ export interface CheckedChain {
 /** Checks the chain of certificates that a report came with, the signer's first.
  *  @param kind the kind of platform that the roots are for, for the sentences
  *  @param at milliseconds since 1970 */
-export function checkOriginChain(
-  kind: string,
-  chain: readonly Uint8Array[],
-  roots: PlatformRoots,
-  at: number,
-): CheckedChain {
+export function checkOriginChain(kind: string, chain: PresentedChain, roots: PlatformRoots, at: number): CheckedChain {
   const subject = {
     name: 'chain',
     expected: `up to a root for ${kind}`,

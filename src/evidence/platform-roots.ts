@@ -1,7 +1,10 @@
 import { hex, utf8 } from '../bytes/index.js'
 import { hash, type PublicKey } from '../crypto/index.js'
-import { type Certificate, checkChain, describeName, TrustAnchors } from '../x509/index.js'
+import { type Certificate, certificatesIn, checkChain, describeName, TrustAnchors } from '../x509/index.js'
 import { isSimulatedName } from './simulated/mark.js'
+
+/** A chain as a platform presents it: DER of each certificate, or PEM of them all. */
+export type PresentedChain = readonly Uint8Array[] | { readonly pem: Uint8Array }
 
 /** A certificate chain that leads to a trusted root. */
 export interface TrustedChain {
@@ -38,11 +41,11 @@ export class PlatformRoots {
   /** Checks a chain, the signer's certificate first.
    *  @param at milliseconds since 1970
    *  @throws CertificateError if it does not lead to a root, or not at that time */
-  check(chain: readonly Uint8Array[], at: number): TrustedChain {
-    const key = hex(hash('sha256', ...chain.flatMap(certificate => [lengthOf(certificate), certificate])))
+  check(chain: PresentedChain, at: number): TrustedChain {
+    const key = keyOf(chain)
     const held = this.#verdicts.get(key)
     if (held && held.notBefore <= at && at <= held.notAfter) return held.chain
-    const path = checkChain({ chain, anchors: this.#anchors, at })
+    const path = checkChain({ chain: certificatesOf(chain), anchors: this.#anchors, at })
     const verdict = verdictOf(path)
     this.#verdicts.delete(key)
     if (this.#verdicts.size >= MOST_VERDICTS) this.#verdicts.delete(oldest(this.#verdicts))
@@ -78,6 +81,16 @@ function verdictOf(path: readonly Certificate[]): Verdict {
     notBefore: Math.max(...path.map(certificate => certificate.notBefore)),
     notAfter: Math.min(...path.map(certificate => certificate.notAfter)),
   }
+}
+
+function certificatesOf(chain: PresentedChain): readonly Uint8Array[] {
+  // PEM is ASCII; what is not is found out when its base64 is read.
+  return 'pem' in chain ? certificatesIn(new TextDecoder('latin1').decode(chain.pem)) : chain
+}
+
+function keyOf(chain: PresentedChain): string {
+  if ('pem' in chain) return `pem ${hex(hash('sha256', chain.pem))}`
+  return hex(hash('sha256', ...chain.flatMap(certificate => [lengthOf(certificate), certificate])))
 }
 
 /** Four bytes in front of each certificate, so that no two chains are hashed as the same bytes. */

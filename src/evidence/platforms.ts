@@ -1,9 +1,15 @@
 import { type RegisteredPlatform, registered } from './appraise-platform.js'
 import type { PolicyTerms } from './format.js'
+import { sgxPlatform } from './sgx/platform.js'
 import { simulatedPlatform } from './simulated/platform.js'
+import { tdxPlatform } from './tdx/platform.js'
 
 /** Every kind of platform that can be appraised here. A new one is a folder and a row. */
-export const platforms: readonly RegisteredPlatform[] = [registered(simulatedPlatform)]
+export const platforms: readonly RegisteredPlatform[] = [
+  registered(tdxPlatform),
+  registered(sgxPlatform),
+  registered(simulatedPlatform),
+]
 
 /** What policies may and must say, by kind of platform. */
 export const platformTerms: ReadonlyMap<string, PolicyTerms> = new Map(

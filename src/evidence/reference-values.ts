@@ -185,7 +185,8 @@ function compareTcb(
     actual: standing ? `${standing.status}${advisories}` : 'no rating',
     source: `${reference.source}.tcb`,
   }
-  if (standing && statuses.includes(standing.status)) return passed(subject, 'hardware')
+  const words = standing ? [standing.status, ...(standing.impliedBy ?? [])] : []
+  if (words.some(word => statuses.includes(word))) return passed(subject, 'hardware')
   const since = standing?.outdatedSince ?? null
   const graceEnds = since === null ? null : since + graceSeconds * 1000
   if (standing && !NEVER_EXCUSED.has(standing.status) && graceEnds !== null && at < graceEnds) {

@@ -164,6 +164,12 @@ export type ProblemCode =
   | 'ERR_EVIDENCE_UNKNOWN_TYPE'
   /** Collateral that the appraisal needs was not to be had. */
   | 'ERR_ENDORSEMENT_MISSING'
+  /** Collateral that the appraisal needs is out of date. */
+  | 'ERR_ENDORSEMENT_EXPIRED'
+  /** Collateral that the appraisal needs is from the future. */
+  | 'ERR_ENDORSEMENT_NOT_YET_VALID'
+  /** Collateral that the appraisal needs is damaged, or not by whom it has to be. */
+  | 'ERR_ENDORSEMENT_INVALID'
   /** The session was opened too long ago. */
   | 'ERR_VERIFIER_SESSION_EXPIRED'
   /** The Verifier has more to do than it can. */

@@ -1,9 +1,12 @@
 import type { Adapter } from './adapter.js'
+import { sgxAdapter, tdxAdapter } from './adapters/dcap.js'
 import { sevSnp } from './adapters/sev-snp.js'
 
 /** By format, what runs its vectors: a row per format, each in a file of `adapters/`. */
 export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
   'sev-snp': sevSnp,
+  sgx: sgxAdapter,
+  tdx: tdxAdapter,
 }
 
 /** Formats whose vectors are skipped, because nothing here can read them yet. The list has to become empty; a format
@@ -20,8 +23,6 @@ export const withoutAdapter: readonly string[] = [
   'nvidia-gpu',
   'parsec-tpm',
   'psa',
-  'sgx',
-  'tdx',
   'tpm-certify',
   'tpm-enacttrust',
   'tpm-quote',
