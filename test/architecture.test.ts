@@ -15,7 +15,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   attester: ['evidence', 'rats', 'x509', 'crypto', 'bytes'],
   verifier: ['evidence', 'rats', 'x509', 'crypto', 'bytes'],
   attestation: ['handshake', 'rats', 'crypto', 'bytes'],
-  node: ['tls', 'attestation', 'handshake', 'rats', 'x509', 'crypto', 'bytes'],
+  node: ['tls', 'attestation', 'handshake', 'verifier', 'attester', 'rats', 'x509', 'crypto', 'bytes'],
 }
 /** Rooms that know nothing of remote attestation. */
 const ENGINE = ['bytes', 'crypto', 'x509', 'handshake', 'tls']

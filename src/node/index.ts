@@ -22,3 +22,4 @@ export type {
 export { createSecureContext, SecureContext } from './secure-context.js'
 export { AttestedServer, createServer } from './server.js'
 export { AttestedSocket, ConnectionReset, HandshakeTimeout } from './socket.js'
+export { createPresenter, createVerifier, type VerifierOptions } from './verifier.js'
