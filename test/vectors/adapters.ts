@@ -1,9 +1,13 @@
 import type { Adapter } from './adapter.js'
+import { cmw } from './adapters/cmw.js'
 import { sgxAdapter, tdxAdapter } from './adapters/dcap.js'
+import { ear } from './adapters/ear.js'
 import { sevSnp } from './adapters/sev-snp.js'
 
 /** By format, what runs its vectors: a row per format, each in a file of `adapters/`. */
 export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
+  cmw,
+  ear,
   'sev-snp': sevSnp,
   sgx: sgxAdapter,
   tdx: tdxAdapter,
@@ -17,9 +21,7 @@ export const withoutAdapter: readonly string[] = [
   'az-snp-vtpm',
   'az-tdx-vtpm',
   'cca',
-  'cmw',
   'corim',
-  'ear',
   'nvidia-gpu',
   'parsec-tpm',
   'psa',
