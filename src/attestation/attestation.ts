@@ -2,7 +2,7 @@ import type { Plug } from '../handshake/index.js'
 import { acceptAnswer, type ClientOffer, makeOffer, plugOffer } from './client.js'
 import { examine } from './examine.js'
 import type { AttestationEnvironment, AttestationOptions } from './options.js'
-import { credentialKindOf, Participant, RecentNonces } from './participant.js'
+import { credentialKindOf, Participant } from './participant.js'
 import { prove } from './prove.js'
 import { makeAnswer } from './server.js'
 import { type RestoredSession, restoreSession, resume, saveSession } from './session-state.js'
@@ -32,10 +32,9 @@ export function createAttestation(
   environment: AttestationEnvironment,
 ): Attestation {
   const settings = settingsOf(options, side, environment)
-  const nonces = new RecentNonces()
   return {
     connect() {
-      const participant = new Participant(settings, nonces)
+      const participant = new Participant(settings)
       return { plug: plugOf(settings, participant), status: participant.status }
     },
   }

@@ -151,12 +151,12 @@ function serverSelection(
     return { model: 'background-check', selected: evidence, nonce }
   }
   if (results) {
-    checkOfferedVerifier(askedVerifiers, results, 'results_request')
+    const verifier = offeredVerifier(askedVerifiers, results, 'results_request')
     const credentialKind = kindByType(settings, type, 'server_certificate_type')
     if (!settings.peerCredentials.includes(credentialOf(credentialKind))) {
       throw illegal('the server presents results beside X.509, which was not offered')
     }
-    return { model: 'passport', verifier: results, credentialKind }
+    return { model: 'passport', verifier, credentialKind }
   }
   checkNotOurs(settings, type, 'server_certificate_type')
   return undefined
@@ -175,10 +175,10 @@ function clientSelection(
     checkAgreement(settings, selected.credentialKind, type, 'client_certificate_type')
     // With one nonce for both directions, Evidence of one could pass for the other's.
     if (ownNonce && equalBytes(ownNonce, nonce)) throw illegal('the server sends our own nonce back')
-    return { model: 'background-check', selected, nonce }
+    return { model: 'background-check', selected, nonce: Uint8Array.from(nonce) }
   }
   if (results) {
-    checkOfferedVerifier(ownVerifiers, results, 'results_proposal')
+    const verifier = offeredVerifier(ownVerifiers, results, 'results_proposal')
     const credentialKind = kindByType(settings, type, 'client_certificate_type')
     if (!settings.ownCredentials.includes(credentialOf(credentialKind))) {
       throw new AttestationError(
@@ -187,7 +187,7 @@ function clientSelection(
         'the server wants results beside X.509, and there is no certificate to present',
       )
     }
-    return { model: 'passport', verifier: results, credentialKind }
+    return { model: 'passport', verifier, credentialKind }
   }
   checkNotOurs(settings, type, 'client_certificate_type')
   return undefined
@@ -199,10 +199,10 @@ function checkOffered(offered: readonly EvidenceType[], selected: EvidenceType, 
   }
 }
 
-function checkOfferedVerifier(offered: readonly Uint8Array[], selected: Uint8Array, name: string): void {
-  if (!offered.some(identity => equalBytes(identity, selected))) {
-    throw illegal(`${name} selects a Verifier that was not offered`)
-  }
+function offeredVerifier(offered: readonly Uint8Array[], selected: Uint8Array, name: string): Uint8Array {
+  const verifier = offered.find(identity => equalBytes(identity, selected))
+  if (!verifier) throw illegal(`${name} selects a Verifier that was not offered`)
+  return verifier
 }
 
 /** Where credential_kind and the certificate type both speak, they have to say the same. */

@@ -187,14 +187,34 @@ function checkVerdict(result: AttestationResult): void {
   // Nothing but true is a yes: a Verifier may be anybody's code.
   if (result.isAccepted === true) return
   if (result.status === 'none') {
-    const sentence = `the peer could not be appraised: ${result.problem ?? 'the Verifier does not say why'}`
-    throw new AttestationError('ERR_ATTESTATION_NOT_APPRAISED', 'certificate_unknown', sentence, { result })
+    const sentence = `the peer could not be appraised: ${printable(result.problem ?? 'the Verifier does not say why')}`
+    throw new AttestationError('ERR_ATTESTATION_NOT_APPRAISED', alertForProblem(result), sentence, { result })
   }
   const failed = result.checks.find(({ passed }) => !passed)
   const why = failed
     ? `${failed.name}: expected ${failed.expected}, found ${failed.actual}${failed.remedy ? `. ${failed.remedy}` : ''}`
     : `the policy does not accept the status ${result.status}`
-  throw new AttestationError('ERR_ATTESTATION_REFUSED', 'access_denied', `the peer is refused: ${why}`, { result })
+  throw new AttestationError('ERR_ATTESTATION_REFUSED', 'access_denied', `the peer is refused: ${printable(why)}`, {
+    result,
+  })
+}
+
+/** The alert tells the peer whose fault it is, and no more. */
+function alertForProblem({ problemCode }: AttestationResult): AlertName {
+  switch (problemCode) {
+    case 'ERR_EVIDENCE_MALFORMED':
+    case 'ERR_EVIDENCE_UNKNOWN_TYPE':
+      return 'bad_certificate'
+    case undefined:
+      return 'certificate_unknown'
+    default:
+      return 'internal_error'
+  }
+}
+
+/** What a Verifier quotes of Evidence must not steer the terminal that it is shown on. */
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, '?')
 }
 
 /** The verdict has to be about this connection. What the Verifier says that it compared is compared again, whole. */

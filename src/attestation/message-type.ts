@@ -1,4 +1,5 @@
 import { type Cmw, contentFormatOf, Indicator, mediaTypeOf, sameMediaType, typeOfCmw } from '../rats/index.js'
+import { CredentialKind, type EvidenceType } from './evidence-type.js'
 
 /** How a media type stands on the wire: as the Content-Format that is registered for it, since lists are short. */
 export function wireType(mediaType: string): string | number {
@@ -8,6 +9,15 @@ export function wireType(mediaType: string): string | number {
 /** What a type on the wire is called in sentences and in the status. */
 export function typeName(type: string | number): string {
   return typeof type === 'string' ? type : (mediaTypeOf(type) ?? `CoAP Content-Format ${type}`)
+}
+
+/** Entries of a list in words. */
+export function describeTypes(types: readonly EvidenceType[]): string {
+  return types
+    .map(({ credentialKind, type }) => {
+      return `${typeName(type)} ${credentialKind === CredentialKind.ATTESTATION ? 'alone' : 'beside X.509'}`
+    })
+    .join(', ')
 }
 
 /** Whether a conceptual message is Evidence of a type. A collection may be written in JSON where CBOR is named, and

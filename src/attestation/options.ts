@@ -36,7 +36,8 @@ export interface AttestationOptions {
   /** Whether a peer that does not attest is refused. Default: `required`. Whoever attests and is found wanting is
    *  refused in either case. */
   readonly require?: 'required' | 'optional'
-  /** What the peer may authenticate with, in order of preference. Default: both, X.509 first. */
+  /** What the peer may authenticate with, in order of preference. Default: `x509` alone, since an attestation-only
+   *  credential says what the peer is, but not who, and holds as long as its key is not stolen. */
   readonly peerCredentials?: readonly AttestationCredential[]
   /** Who the peer has to be, besides sound. */
   readonly expectedIdentity?: ExpectedIdentity

@@ -19,16 +19,14 @@ export type Selection =
 export class Participant {
   readonly settings: Settings
   readonly status: StatusRecord
-  readonly #nonces: RecentNonces
   /** Open while the peer's Evidence may still come. */
   session: VerifierSession | undefined
   #own: Selection | undefined
   #peer: Selection | undefined
 
-  constructor(settings: Settings, nonces: RecentNonces) {
+  constructor(settings: Settings) {
     this.settings = settings
     this.status = new StatusRecord(settings.profile, settings.requirement)
-    this.#nonces = nonces
   }
 
   /** What we owe the peer. */
@@ -57,10 +55,11 @@ export class Participant {
   *openSession(verifier: Verifier, signal: AbortSignal, peerNonce?: Uint8Array): Step<Uint8Array> {
     const session = yield* until(this.#ask(signal, verifier))
     const { nonce } = session
-    const complaint = this.#nonces.complaint(nonce)
+    const nonces = RecentNonces.of(verifier)
+    const complaint = nonces.complaint(nonce)
     if (complaint) throw failedVerifier(`the Verifier's nonce ${complaint}`)
     if (peerNonce && equalBytes(nonce, peerNonce)) throw failedVerifier("the Verifier's nonce is the one of the peer")
-    this.#nonces.add(nonce)
+    nonces.add(nonce)
     this.session = session
     return nonce
   }
@@ -94,8 +93,19 @@ type MissingCode =
 
 /** A nonce is never used twice: a Verifier that gives out the same again, or none worth the name, is not trusted with
  *  freshness. The last ones are remembered. */
-export class RecentNonces {
+class RecentNonces {
+  /** By Verifier: options are often read anew for every connection, and the Verifier stays. */
+  static readonly #all = new WeakMap<Verifier, RecentNonces>()
   readonly #seen = new Set<string>()
+
+  static of(verifier: Verifier): RecentNonces {
+    let nonces = RecentNonces.#all.get(verifier)
+    if (!nonces) {
+      nonces = new RecentNonces()
+      RecentNonces.#all.set(verifier, nonces)
+    }
+    return nonces
+  }
 
   /** What is wrong with a nonce; undefined: nothing. */
   complaint(nonce: Uint8Array): string | undefined {

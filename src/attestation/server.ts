@@ -4,9 +4,18 @@ import { CertificateType, clientCertificateType, extensionValue, serverCertifica
 import { sameMediaType } from '../rats/index.js'
 import { AttestationError } from './errors.js'
 import type { EvidenceType } from './evidence-type.js'
+import { describeTypes } from './message-type.js'
 import type { AttestationCredential, AttestationModel } from './options.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
-import { canDemand, canProve, certificateTypeOf, credentialOf, kindOf, type Settings } from './settings.js'
+import {
+  canDemand,
+  canProve,
+  certificateTypeOf,
+  credentialOf,
+  evidenceTypesFor,
+  kindOf,
+  type Settings,
+} from './settings.js'
 
 /** Answers a client's offer: at most one of its values for each direction. */
 export function* makeAnswer(participant: Participant, hs: View, authenticator: Authenticator): Step<PlugAnswer> {
@@ -87,7 +96,7 @@ function chooseOwn(settings: Settings, { clientHello }: View): Selection | undef
   const verifier = chooseVerifier(settings, trusted ?? [], presenter?.verifiers ?? [])
   const credential = credentials.forResults(settings.ownCredentials)
   const evidence: Selection | undefined = request &&
-    selected && { model: 'background-check', selected, nonce: request.nonce }
+    selected && { model: 'background-check', selected, nonce: Uint8Array.from(request.nonce) }
   const results: Selection | undefined = verifier &&
     credential && { model: 'passport', verifier, credentialKind: kindOf(credential) }
   if (evidence && results) {
@@ -101,7 +110,13 @@ function chooseOwn(settings: Settings, { clientHello }: View): Selection | undef
     throw new AttestationError(
       'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE',
       codePoints.unsupported_evidence,
-      'the client asks for no type of Evidence, in no kind of credential, that we can produce',
+      nothingInCommon(
+        'asks for',
+        request.supportedEvidenceTypes,
+        'can produce',
+        attester?.evidenceTypes,
+        settings.ownCredentials,
+      ),
     )
   }
   throw new AttestationError(
@@ -132,7 +147,7 @@ function choosePeer(participant: Participant, { clientHello }: View): Chosen | u
   const chosen = results ?? evidence
   if (chosen) return chosen
   if (proposal) {
-    const reason = 'the client proposes no type of Evidence, in no kind of credential, that we can have appraised'
+    const reason = nothingInCommon('proposes', proposal, 'take', verifier?.evidenceTypes, peerCredentials)
     participant.missing(reason, true, 'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE')
   } else if (offered) {
     const reason = 'the client has results of no Verifier that we trust, in no kind of credential that we take'
@@ -141,6 +156,17 @@ function choosePeer(participant: Participant, { clientHello }: View): Chosen | u
     participant.missing('the client does not offer to attest', canDemand(settings, 'background-check'))
   }
   return undefined
+}
+
+function nothingInCommon(
+  verb: string,
+  offered: readonly EvidenceType[],
+  ownVerb: string,
+  mediaTypes: readonly string[] = [],
+  credentials: readonly AttestationCredential[],
+): string {
+  const theirs = offered.length > 0 ? describeTypes(offered) : 'nothing that is known here'
+  return `the client ${verb} ${theirs}; we ${ownVerb} ${describeTypes(evidenceTypesFor(mediaTypes, credentials))}`
 }
 
 /** Of two models that would both do: passport, unless the order says otherwise. */
@@ -171,8 +197,9 @@ function chooseVerifier(
   offered: readonly Uint8Array[],
   own: readonly Uint8Array[],
 ): Uint8Array | undefined {
-  const [order, others] = prefersOwnOrder ? [own, offered] : [offered, own]
-  return order.find(identity => others.some(other => equalBytes(other, identity)))
+  const ownOf = (identity: Uint8Array) => own.find(other => equalBytes(other, identity))
+  const isOffered = (identity: Uint8Array) => offered.some(other => equalBytes(other, identity))
+  return prefersOwnOrder ? own.find(isOffered) : offered.map(ownOf).find(identity => identity !== undefined)
 }
 
 /** The kinds of credential that one direction may use: those that we take or have, as far as the certificate types of

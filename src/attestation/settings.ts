@@ -3,7 +3,7 @@ import { hash, type SigningKey } from '../crypto/index.js'
 import { alertName, CertificateType, type ExtensionRow, MisuseError, tableWith } from '../handshake/index.js'
 import type { Attester, Presenter, Verifier } from '../rats/index.js'
 import { type CodePoints, defaultCodePoints } from './code-points.js'
-import { CredentialKind, type EvidenceType, evidenceTypeLength } from './evidence-type.js'
+import { CredentialKind, type EvidenceType, evidenceTypeLength, isSameEntry } from './evidence-type.js'
 import { type AttestationExtensions, attestationExtensions, rowsOf } from './extensions.js'
 import { wireType } from './message-type.js'
 import type {
@@ -61,14 +61,14 @@ export function settingsOf(
     )
   }
   const codePoints = codePointsOf(options.codePoints)
-  const extensions = attestationExtensions(codePoints)
+  const extensions = options.codePoints ? attestationExtensions(codePoints) : defaultExtensions
   const settings: Settings = {
     side,
     environment,
     profile,
     codePoints,
     extensions,
-    rows: checkedRows(extensions),
+    rows: extensions === defaultExtensions ? defaultRows : checkedRows(extensions),
     alertNames: new Map([
       [codePoints.unsupported_evidence, 'unsupported_evidence'],
       [codePoints.unsupported_verifiers, 'unsupported_verifiers'],
@@ -82,7 +82,7 @@ export function settingsOf(
     disclosure: options.disclosure ?? {},
     verifier,
     requirement: verifier ? oneOf(options.require ?? 'required', ['required', 'optional'], 'require') : 'none',
-    peerCredentials: choices(options.peerCredentials, ['x509', 'attestation-only'], 'peerCredentials'),
+    peerCredentials: choices(options.peerCredentials, ['x509'], 'peerCredentials', ['x509', 'attestation-only']),
     trustedVerifiers: verifier ? (verifier.resultIdentities ?? [verifier.identity]) : [],
     expectedIdentity: options.expectedIdentity,
     attesterTimeout: milliseconds(options.timeouts?.attester, 'timeouts.attester'),
@@ -187,6 +187,10 @@ function codePointsOf(overrides: Partial<CodePoints> = {}): CodePoints {
   return codePoints
 }
 
+/** Made once, so that all connections with the usual numbers share one extension table. */
+const defaultExtensions = attestationExtensions(defaultCodePoints)
+const defaultRows = checkedRows(defaultExtensions)
+
 function checkedRows(extensions: AttestationExtensions): readonly ExtensionRow[] {
   const rows = rowsOf(extensions)
   try {
@@ -275,6 +279,9 @@ function checkEvidenceTypes(name: string, types: readonly EvidenceType[], option
       `${name} would take ${length} bytes for ${types.length} entries, and has room for ${MAX_LIST_LENGTH}: ` +
         `offer fewer Evidence types, or one kind of credential (${option})`,
     )
+  }
+  if (types.some((type, i) => types.findIndex(other => isSameEntry(type, other)) !== i)) {
+    throw misuse(`${name} would list an Evidence type twice`)
   }
 }
 

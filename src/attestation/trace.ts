@@ -11,9 +11,8 @@ import {
   type Slot,
 } from '../handshake/index.js'
 import { decodeCmw, typeOfCmw } from '../rats/index.js'
-import type { EvidenceType } from './evidence-type.js'
 import { CredentialKind } from './evidence-type.js'
-import { typeName } from './message-type.js'
+import { describeTypes, typeName } from './message-type.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
 
 /** A handshake message that passed, for people to follow: no secrets, lengths and types only. */
@@ -58,19 +57,21 @@ function fieldsOf(participant: Participant, direction: 'sent' | 'received', { ty
         const fields = new Fields(decode(ClientHello, body).extensions)
         fields.add(
           evidenceRequest.client_hello,
-          ({ supportedEvidenceTypes, nonce }) => `${typesText(supportedEvidenceTypes)}; nonce of ${nonce.length} bytes`,
+          ({ supportedEvidenceTypes, nonce }) =>
+            `${describeTypes(supportedEvidenceTypes)}; nonce of ${nonce.length} bytes`,
         )
-        fields.add(evidenceProposal.client_hello, typesText)
+        fields.add(evidenceProposal.client_hello, describeTypes)
         fields.add(resultsRequest.client_hello, verifiersText)
         fields.add(resultsProposal.client_hello, verifiersText)
         return fields.list
       }
       case HandshakeType.encrypted_extensions: {
         const fields = new Fields(decode(EncryptedExtensions, body).extensions)
-        fields.add(evidenceRequest.encrypted_extensions, typeText)
+        fields.add(evidenceRequest.encrypted_extensions, selected => describeTypes([selected]))
         fields.add(
           evidenceProposal.encrypted_extensions,
-          ({ selectedEvidenceType, nonce }) => `${typeText(selectedEvidenceType)}; nonce of ${nonce.length} bytes`,
+          ({ selectedEvidenceType, nonce }) =>
+            `${describeTypes([selectedEvidenceType])}; nonce of ${nonce.length} bytes`,
         )
         fields.add(resultsRequest.encrypted_extensions, verifierText)
         fields.add(resultsProposal.encrypted_extensions, verifierText)
@@ -112,14 +113,6 @@ class Fields {
     const found = this.#extensions.find(extension => extension.type === type)
     if (found) this.list.push({ name, value: describe(decode(codec, found.data)) })
   }
-}
-
-function typesText(types: readonly EvidenceType[]): string {
-  return types.map(typeText).join(', ')
-}
-
-function typeText({ credentialKind, type }: EvidenceType): string {
-  return `${typeName(type)} ${credentialKind === CredentialKind.ATTESTATION ? 'alone' : 'beside X.509'}`
 }
 
 function verifiersText(identities: readonly Uint8Array[]): string {

@@ -1,5 +1,5 @@
 import type { Suite } from './cipher-suite.js'
-import type { TrafficSecret } from './key-schedule.js'
+import type { Exporter, TrafficSecret } from './key-schedule.js'
 
 /** Of records, as we see them. */
 export type Direction = 'read' | 'write'
@@ -15,6 +15,9 @@ export interface Carrier {
   endFlight(): void
   /** New keys from here on. For reading, nothing of the old keys may be left over. */
   protect(direction: Direction, epoch: Epoch, secret: TrafficSecret, suite: Suite): void
+  /** The Handshake Exporter, which there is from ServerHello on: for applications, beside the exporter that there is
+   *  in the end. */
+  offerHandshakeExporter(exporter: Exporter): void
   /** A place where a dummy change_cipher_spec belongs (RFC 8446 §D.4): TLS sends one, once; DTLS does nothing. */
   compatibility(): void
   /** How large a protected record's plaintext may be from here on, content type included (RFC 8449 §4). */

@@ -66,6 +66,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   const serverTraffic = handshakeSecret.traffic('server', helloHash)
   const clientTraffic = handshakeSecret.traffic('client', helloHash)
   const handshakeExporter = handshakeSecret.handshakeExporter(helloHash)
+  carrier.offerHandshakeExporter(handshakeExporter)
   keyLog.add('SERVER_HANDSHAKE_TRAFFIC_SECRET', serverTraffic)
   keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
   carrier.protect('read', 'handshake', serverTraffic, suite)

@@ -85,6 +85,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   const serverTraffic = handshakeSecret.traffic('server', helloHash)
   const clientTraffic = handshakeSecret.traffic('client', helloHash)
   const handshakeExporter = handshakeSecret.handshakeExporter(helloHash)
+  carrier.offerHandshakeExporter(handshakeExporter)
   keyLog.add('SERVER_HANDSHAKE_TRAFFIC_SECRET', serverTraffic)
   keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
   carrier.protect('write', 'handshake', serverTraffic, suite)

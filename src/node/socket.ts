@@ -160,6 +160,16 @@ export class AttestedSocket extends Duplex {
     return Buffer.from(exporter.derive(label, context ?? NO_BYTES, length))
   }
 
+  /** The Handshake Exporter: bound to the hellos and the key exchange of this connection, and there from ServerHello
+   *  on. @throws MisuseError before that */
+  exportHandshakeKeyingMaterial(length: number, label: string, context?: Uint8Array): Buffer {
+    const { connection } = this.#begun ?? {}
+    if (!connection) {
+      throw new MisuseError('there is no Handshake Exporter before ServerHello', 'ERR_TLS_INVALID_STATE')
+    }
+    return Buffer.from(connection.exportHandshakeKeyingMaterial(label, context ?? NO_BYTES, length))
+  }
+
   /** Client: the session that was issued last, or that is to be resumed; keep it as secret as a private key. */
   getSession(): Buffer | undefined {
     return this.#session && Buffer.from(this.#session)

@@ -10,6 +10,7 @@ import {
   decodeMessage,
   type Epoch,
   type Established,
+  type Exporter,
   encodeMessage,
   encodeSession,
   HandshakeType,
@@ -76,6 +77,7 @@ export class TlsConnection implements Carrier {
   readonly #assembler: MessageAssembler
   #machine: Machine<Established> | undefined
   #established: Established | undefined
+  #handshakeExporter: Exporter | undefined
   #readSecret: TrafficSecret | undefined
   #writeSecret: TrafficSecret | undefined
   #state: 'new' | 'handshake' | 'open' | 'closed' = 'new'
@@ -255,6 +257,13 @@ export class TlsConnection implements Carrier {
     return this.#established.exporter.derive(label, context, length)
   }
 
+  /** The Handshake Exporter: bound to ClientHello...ServerHello and the key exchange, and to nothing that comes later.
+   *  @throws MisuseError before ServerHello */
+  exportHandshakeKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array {
+    if (!this.#handshakeExporter) throw new MisuseError('there is no Handshake Exporter before ServerHello')
+    return this.#handshakeExporter.derive(label, context, length)
+  }
+
   // What the handshake asks of the layer below.
 
   send(message: Uint8Array): void {
@@ -283,6 +292,10 @@ export class TlsConnection implements Carrier {
       this.#writer.protect(protection)
       if (epoch === 'application') this.#writeSecret = secret
     }
+  }
+
+  offerHandshakeExporter(exporter: Exporter): void {
+    this.#handshakeExporter = exporter
   }
 
   compatibility(): void {

@@ -35,7 +35,7 @@ type Direction = { readonly attester: EndOptions; readonly relyingParty: EndOpti
 
 const alone = (side: Side): Direction => ({
   attester: { attestation: { attester: new FakeAttester(), identityKey: bareKeys[side] }, hasCertificate: false },
-  relyingParty: { attestation: { verifier: new FakeVerifier() } },
+  relyingParty: { attestation: { verifier: new FakeVerifier(), peerCredentials: ['attestation-only'] } },
 })
 const beside = (): Direction => ({
   attester: { attestation: { attester: new FakeAttester() }, hasCertificate: true },
@@ -45,6 +45,8 @@ const passport = (): Direction => ({
   attester: { attestation: { presenter: new FakePresenter() }, hasCertificate: true },
   relyingParty: { attestation: { verifier: new FakeVerifier() } },
 })
+
+const BOTH = ['x509', 'attestation-only'] as const
 
 /** Connects the two so that `side` attests. */
 function attestTo(side: Side, { attester, relyingParty }: Direction): Promise<Pair> {
@@ -316,14 +318,16 @@ describe('an answer in EncryptedExtensions', () => {
   })
 
   test('D-13: that contradicts the certificate type is illegal_parameter', async () => {
-    const client: EndOptions = { attestation: { verifier: new FakeVerifier() } }
+    const client: EndOptions = { attestation: { verifier: new FakeVerifier(), peerCredentials: BOTH } }
     const alterPlug = alterAnswer(answer => ({ ...answer, serverCertificateType: attestation }))
     const pair = await connect(client, { ...beside().attester, alterPlug })
     assertRefused(pair, 'client', 'ERR_ATTESTATION_NEGOTIATION', illegal_parameter)
   })
 
   test('D-13: that chooses the certificate type alone, without an answer, is illegal_parameter', async () => {
-    const client: EndOptions = { attestation: { verifier: new FakeVerifier(), require: 'optional' } }
+    const client: EndOptions = {
+      attestation: { verifier: new FakeVerifier(), peerCredentials: BOTH, require: 'optional' },
+    }
     const alterPlug = alterAnswer(answer => ({ ...answer, extensions: [], serverCertificateType: attestation }))
     const pair = await connect(client, { ...beside().attester, alterPlug })
     assertRefused(pair, 'client', 'ERR_ATTESTATION_NEGOTIATION', illegal_parameter)
@@ -427,8 +431,7 @@ describe('a client that was asked to attest', () => {
   })) {
     for (const require of ['required', 'optional'] as const) {
       test(`and sends an empty Certificate is refused: ${name}, ${require}`, async () => {
-        const server: EndOptions = { attestation: { verifier: new FakeVerifier(), require } }
-        assert.ok(relyingParty)
+        const server: EndOptions = { attestation: { ...relyingParty.attestation, require } }
         const pair = await connect({ ...attester, alterPlug: alterProof(() => null) }, server)
         assertRefused(pair, 'server', 'ERR_ATTESTATION_PEER_NOT_ATTESTED', AlertDescription.certificate_required)
       })

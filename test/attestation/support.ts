@@ -246,6 +246,8 @@ export class End {
   readonly timers = new ManualTimers()
   readonly tamper: (bytes: Uint8Array) => Uint8Array
   readonly events: ConnectionEvent[] = []
+  /** How many pieces went to the link. */
+  messagesSent = 0
 
   constructor(side: Side, options: EndOptions) {
     this.tamper = options.tamper ?? (bytes => bytes)
@@ -317,6 +319,7 @@ function move({ client, server }: Pair): boolean {
   ] as const) {
     for (const chunk of from.connection.takeOutput()) {
       hasMoved = true
+      from.messagesSent++
       to.connection.receive(from.tamper(chunk))
     }
     for (let event = from.connection.nextEvent(); event; event = from.connection.nextEvent()) {
