@@ -92,7 +92,6 @@ describe('a plug', () => {
 
   test('names its alerts', async () => {
     const server = testPlug({
-      // biome-ignore lint/correctness/useYield: a step that refuses at once
       *answer() {
         throw new ProtocolError(TEST_ALERT, 'this will not do', { code: 'ERR_TEST' })
       },
