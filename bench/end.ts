@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { attestationFor } from './attestation.js'
+import { type AttestationSetup, attestingServer, demandingClient } from './attestation.js'
 import type { Setup, Work } from './scenarios.js'
 import { type Connection, type Credentials, dialer, serve } from './stacks.js'
 
@@ -11,15 +11,22 @@ import { type Connection, type Credentials, dialer, serve } from './stacks.js'
 /** What the parent says. */
 export type Command =
   | { readonly say: 'serve'; readonly setup: Setup; readonly credentials: Credentials }
-  | { readonly say: 'dial'; readonly setup: Setup; readonly credentials: Credentials; readonly port: number }
+  | {
+      readonly say: 'dial'
+      readonly setup: Setup
+      readonly credentials: Credentials
+      readonly port: number
+      readonly attestation: AttestationSetup | null
+    }
   | { readonly say: 'work'; readonly work: Work }
   /** Ends the connections that `work` left open. */
   | { readonly say: 'rest' }
   | { readonly say: 'usage' }
 
-/** What an end answers: the port to `serve`, how much was done to `work`, and its use of the machine to each. */
+/** What an end answers: the port and what clients have to know to `serve`, how much was done to `work`, and its use of the machine to each. */
 export interface Answer {
   readonly port: number
+  readonly attestation: AttestationSetup | null
   readonly count: number
   readonly cpuSeconds: number
   /** Resident memory after a garbage collection. */
@@ -30,23 +37,24 @@ let dial: ((session?: Buffer) => Connection) | undefined
 const kept: Connection[] = []
 
 async function obey(command: Command): Promise<Partial<Answer>> {
-  if (command.say === 'serve') return { port: await listen(command) }
+  if (command.say === 'serve') return listen(command)
   if (command.say === 'work') return { count: await carryOut(command.work) }
   if (command.say === 'rest') {
     for (const connection of kept.splice(0)) connection.destroy()
   } else if (command.say === 'dial') {
-    const { setup, credentials, port } = command
+    const { setup, credentials, port, attestation } = command
     dial = dialer(setup.stack, credentials, port, {
       presentsCert: setup.isMutual,
-      ...(setup.isAttested && { attestation: await attestationFor('client') }),
+      attestation: attestation ? demandingClient(attestation) : undefined,
     })
   }
   return {}
 }
 
-async function listen({ setup, credentials }: Command & { say: 'serve' }): Promise<number> {
-  const attestation = setup.isAttested ? { attestation: await attestationFor('server') } : {}
-  const server = serve(setup.stack, credentials, { requestCert: setup.isMutual, ...attestation }, connection => {
+async function listen({ setup, credentials }: Command & { say: 'serve' }) {
+  const attesting = setup.isAttested ? attestingServer() : undefined
+  const options = { requestCert: setup.isMutual, attestation: attesting?.options }
+  const server = serve(setup.stack, credentials, options, connection => {
     connection.on('error', () => connection.destroy())
     connection.resume()
   })
@@ -54,7 +62,7 @@ async function listen({ setup, credentials }: Command & { say: 'serve' }): Promi
   await once(server, 'listening')
   const address = server.address()
   if (address === null || typeof address !== 'object') throw new Error('the server has no port')
-  return address.port
+  return { port: address.port, attestation: attesting?.setup ?? null }
 }
 
 /** @returns handshakes, bytes or connections */
@@ -126,7 +134,7 @@ function usage(): Pick<Answer, 'cpuSeconds' | 'bytes'> {
 }
 
 process.on('message', async (command: Command) => {
-  const nothing: Answer = { port: 0, count: 0, cpuSeconds: 0, bytes: 0 }
+  const nothing: Answer = { port: 0, attestation: null, count: 0, cpuSeconds: 0, bytes: 0 }
   const done = await obey(command)
   process.send?.({ ...nothing, ...done, ...usage() })
 })

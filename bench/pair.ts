@@ -18,8 +18,8 @@ export class Pair {
   static async start(setup: Setup, credentials: Credentials): Promise<Pair> {
     const server = new End()
     const client = new End()
-    const { port } = await server.tell({ say: 'serve', setup, credentials })
-    await client.tell({ say: 'dial', setup, credentials, port })
+    const { port, attestation } = await server.tell({ say: 'serve', setup, credentials })
+    await client.tell({ say: 'dial', setup, credentials, port, attestation })
     return new Pair(server, client)
   }
 

@@ -33,7 +33,7 @@ const PARAMETERS = {
 export function serve(
   stack: StackName,
   credentials: Credentials,
-  options: { readonly requestCert: boolean; readonly attestation?: attestedTls.ServerOptions['attestation'] },
+  options: { readonly requestCert: boolean; readonly attestation: attestedTls.ServerOptions['attestation'] },
   listener: (connection: Connection) => void,
 ): Server {
   const { requestCert, attestation } = options
@@ -47,7 +47,7 @@ export function dialer(
   stack: StackName,
   credentials: Credentials,
   port: number,
-  options: { readonly presentsCert: boolean; readonly attestation?: attestedTls.ConnectOptions['attestation'] },
+  options: { readonly presentsCert: boolean; readonly attestation: attestedTls.ConnectOptions['attestation'] },
 ): (session?: Buffer) => Connection {
   const { ca, cert, key } = credentials
   const context = { ...PARAMETERS, ca, ...(options.presentsCert && { cert, key }) }
