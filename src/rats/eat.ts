@@ -283,20 +283,25 @@ function profile(value: CborValue, what: string, encoding: EatEncoding): string 
 function dottedOid(bytes: Uint8Array, what: string): string {
   const arcs: number[] = []
   let arc = 0
-  let isOpen = false
+  let isStart = true
   for (const byte of bytes) {
-    const isPadded = !isOpen && byte === 0x80
+    // Leading zeros would give an OID a second spelling.
+    if (isStart && byte === 0x80) throw noOid(what)
     arc = arc * 128 + (byte & 127)
-    if (isPadded || !Number.isSafeInteger(arc)) break
-    isOpen = byte >= 128
-    if (isOpen) continue
+    if (!Number.isSafeInteger(arc)) throw noOid(what)
+    isStart = byte < 128
+    if (!isStart) continue
     arcs.push(arc)
     arc = 0
   }
   const [first] = arcs
-  if (first === undefined || isOpen || arc !== 0) throw new MessageError('ERR_RATS_CLAIM', `${what} holds no OID`)
+  if (first === undefined || !isStart) throw noOid(what)
   const root = Math.min(Math.floor(first / 40), 2)
   return [root, first - 40 * root, ...arcs.slice(1)].join('.')
+}
+
+function noOid(what: string): MessageError {
+  return new MessageError('ERR_RATS_CLAIM', `${what} holds no OID`)
 }
 
 function submodule(value: CborValue, what: string, encoding: EatEncoding): Submodule {
