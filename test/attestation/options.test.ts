@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type AttestationOptions, createAttestation } from '#src/attestation/index.js'
+import { MisuseError } from '#src/handshake/index.js'
+import { bareKeys, FakeAttester, FakePresenter, FakeVerifier, type Side } from './support.js'
+
+const verifier = new FakeVerifier()
+const attester = new FakeAttester()
+const identityKey = bareKeys.client
+
+/** What nobody may be told: the options without what `valid` has, and what the complaint says. */
+const wrong: readonly [name: string, options: unknown, complaint: RegExp, side?: Side, hasCertificate?: boolean][] = [
+  ['no profile', { profile: undefined }, /has to be asked for by name/],
+  ['an unknown profile', { profile: 'hardened' }, /has to be asked for by name/],
+  ['nothing to do', { verifier: undefined }, /needs an attester or a presenter/],
+  ['an attester without types', { attester: new FakeAttester({ types: [] }) }, /no Evidence type/],
+  ['a presenter without Verifiers', { presenter: new FakePresenter({ verifiers: [] }) }, /no Verifier/],
+  ['no key to attest', { attester }, /no key to attest/, 'client', false],
+  [
+    'X.509 without a certificate',
+    { attester, identityKey, ownCredentials: ['x509'] },
+    /no certificate/,
+    'client',
+    false,
+  ],
+  ['a policy without a Verifier', { verifier: undefined, attester, require: 'required' }, /need a verifier/],
+  ['an unknown policy', { require: 'maybe' }, /require is "maybe", which is none of required, optional/],
+  ['an unknown credential', { peerCredentials: ['x508'] }, /peerCredentials is "x508"/],
+  ['no credential', { peerCredentials: [] }, /peerCredentials is empty/],
+  ['a credential twice', { peerCredentials: ['x509', 'x509'] }, /twice/],
+  ['an unknown model', { models: ['visa'] }, /models is "visa"/],
+  ['models that leave nothing', { verifier: new FakeVerifier({ types: [] }), models: ['background-check'] }, /neither/],
+  ['models that leave an attester nothing', { attester, models: ['passport'] }, /nothing to do for the attester/],
+  ['disclosure of a server', { attester, disclosure: {} }, /is for clients/, 'server'],
+  [
+    'disclosure to attested servers without a Verifier',
+    { verifier: undefined, attester, disclosure: { onlyToAttested: true } },
+    /needs a verifier/,
+  ],
+  ['an identity that is nobody’s', { expectedIdentity: {} }, /expects nothing/],
+  ['an identity of no key', { expectedIdentity: { keyIds: [] } }, /at least one/],
+  ['an identity of a short digest', { expectedIdentity: { keyIds: [new Uint8Array(31)] } }, /32 bytes/],
+  ['an identity of no claims', { expectedIdentity: { claims: {} } }, /claims is empty/],
+  ['a timeout of nothing', { timeouts: { verifier: 0 } }, /timeouts.verifier/],
+  ['a timeout without end', { timeouts: { attester: Number.POSITIVE_INFINITY } }, /timeouts.attester/],
+  ['an unknown risk', { acceptDraft08Risks: ['everything'] }, /acceptDraft08Risks is "everything"/],
+  ['an unknown code point', { codePoints: { evidence: 1 } }, /codePoints.evidence is none of ours/],
+  ['a code point that is no number', { codePoints: { evidence_request: 'x' } }, /whole number/],
+  ['a code point out of range', { codePoints: { evidence_request: 0x10000 } }, /0 to 65535/],
+  ['a certificate type out of range', { codePoints: { attestation: 256 } }, /0 to 255/],
+  ['another certificate type', { codePoints: { attestation: 2 } }, /another certificate type/],
+  ['an alert that there is', { codePoints: { unsupported_evidence: 40 } }, /handshake_failure already/],
+  ['one number for two alerts', { codePoints: { unsupported_evidence: 225 } }, /two numbers/],
+  ['an extension that there is', { codePoints: { evidence_request: 13 } }, /number 13/],
+  ['one number for two extensions', { codePoints: { evidence_request: 0xff81 } }, /number 65409/],
+]
+
+const create = (options: unknown, side: Side = 'client', hasCertificate = true) =>
+  createAttestation({ profile: 'draft08', verifier, ...(options as Partial<AttestationOptions>) }, side, {
+    now: () => 0,
+    timer: () => () => undefined,
+    hasCertificate,
+  })
+
+describe('createAttestation refuses', () => {
+  for (const [name, options, complaint, side, hasCertificate] of wrong) {
+    test(name, () => {
+      assert.throws(
+        () => create(options, side, hasCertificate),
+        (error: unknown) => {
+          assert.ok(error instanceof MisuseError)
+          assert.equal(error.code, 'ERR_ATTESTATION_CONFIG')
+          assert.match(error.message, complaint)
+          return true
+        },
+      )
+    })
+  }
+
+  test('D-3: lists that do not fit into 255 octets, and says how long they are', () => {
+    const types = Array.from({ length: 5 }, (_, i) => `application/vnd.some-long-name.evidence-${i}+cbor`)
+    const cases: readonly [unknown, RegExp][] = [
+      [
+        { verifier: new FakeVerifier({ types }), peerCredentials: ['x509', 'attestation-only'] },
+        /evidence_request would take 500 bytes for 10 entries, and has room for 255/,
+      ],
+      [
+        { attester: new FakeAttester({ types: [...types, ...types.map(type => `${type}x`)] }) },
+        /evidence_proposal would take 505 bytes/,
+      ],
+      [
+        { verifier: new FakeVerifier({ trusted: ['a'.repeat(200), 'b'.repeat(52)] }) },
+        /results_request would take 256 bytes/,
+      ],
+      [{ presenter: new FakePresenter({ verifiers: ['a'.repeat(254)] }) }, /results_proposal would take 256 bytes/],
+      [{ verifier: new FakeVerifier({ trusted: ['a', 'a'] }) }, /results_request would name a Verifier twice/],
+      [
+        { verifier: new FakeVerifier({ types: ['application/eat+cwt', 'Application/EAT+cwt'] }) },
+        /evidence_request would list an Evidence type twice/,
+      ],
+    ]
+    for (const [options, complaint] of cases) {
+      assert.throws(() => create(options), complaint)
+      // A server sends no lists.
+      assert.doesNotThrow(() => create(options, 'server'))
+    }
+  })
+
+  test('D-3: nothing that just fits', () => {
+    assert.doesNotThrow(() => create({ verifier: new FakeVerifier({ trusted: ['a'.repeat(200), 'b'.repeat(51)] }) }))
+  })
+})
