@@ -1,5 +1,5 @@
 export { type CertificateContent, issueCertificate } from './certificate.js'
-export { type Pipe, pipeOverPort, pipeOverProcess } from './pipe.js'
+export { type Pipe, type ProcessWithChannel, pipeOverPort, pipeOverProcess } from './pipe.js'
 export { NoResultError, type PresenterOptions, presenter } from './presenter.js'
 export { RemoteAttesterError, remoteAttester, serveAttester } from './remote.js'
 export { measured, SimulatedAttester, type SimulatedPlatformOptions } from './simulated-attester.js'

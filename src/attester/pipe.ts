@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import type { MessagePort, Worker } from 'node:worker_threads'
 
 /** One end of a channel to the process or thread where the attester is. Messages are JSON texts, so that a socket will
@@ -22,7 +21,7 @@ export function pipeOverPort(port: MessagePort | Worker): Pipe {
 }
 
 /** A pipe to a child process that was started with an IPC channel, or, as `process`, to the parent. */
-export function pipeOverProcess(child: Pick<ChildProcess, 'send' | 'on' | 'once'>): Pipe {
+export function pipeOverProcess(child: ProcessWithChannel): Pipe {
   return {
     send(message) {
       if (!child.send) throw new Error('the process was started without an IPC channel')
@@ -31,4 +30,11 @@ export function pipeOverProcess(child: Pick<ChildProcess, 'send' | 'on' | 'once'
     onMessage: listener => void child.on('message', listener),
     onClose: listener => void child.once('disconnect', listener),
   }
+}
+
+/** What a ChildProcess and `process` have in common. */
+export interface ProcessWithChannel {
+  send?: ((message: string) => unknown) | undefined
+  on(event: 'message', listener: (message: unknown) => void): unknown
+  once(event: 'disconnect', listener: () => void): unknown
 }

@@ -8,6 +8,8 @@ export interface AppraisedReport {
   readonly environment: AppraisedEnvironment
   /** The field of the report that the challenge, or a digest over it and a key, is looked for in. */
   readonly challenge: Uint8Array
+  /** Whether the report is what a trusted platform signed, whatever it says. */
+  readonly isGenuine: boolean
   readonly isSimulated: boolean
 }
 
@@ -32,11 +34,17 @@ export function appraiseReport<Report>(
   if (!reference) findings.push(unknownKind(platform.kind, referenceValues))
   if (!isGenuine) {
     // Claims that nobody vouches for are compared with nothing and shown to nobody.
-    return { findings, environment: { vector: vectorOf(findings), claims: {} }, challenge, isSimulated }
+    return { findings, environment: { vector: vectorOf(findings), claims: {} }, challenge, isGenuine, isSimulated }
   }
   const facts = platform.factsOf(report, origin)
   if (reference) findings.push(...compareWithReferenceValues(facts, reference, inputs.at))
-  return { findings, environment: { vector: vectorOf(findings), claims: facts.claims }, challenge, isSimulated }
+  return {
+    findings,
+    environment: { vector: vectorOf(findings), claims: facts.claims },
+    challenge,
+    isGenuine,
+    isSimulated,
+  }
 }
 
 function checkSimulated({ trustsSimulatedPlatforms }: ReferenceValues): Finding {

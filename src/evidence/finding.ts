@@ -49,6 +49,11 @@ export function failed(
   return { check: { ...subject, passed: false, remedy }, asserts: { claim, value } }
 }
 
+/** Whether each of the checks of these names passed. */
+export function allPassed(findings: readonly Finding[], names: readonly string[]): boolean {
+  return findings.every(({ check }) => check.passed || !names.includes(check.name))
+}
+
 /** The vector that findings add up to: of several assertions about one claim the worst stands. */
 export function vectorOf(findings: readonly Finding[]): TrustworthinessVector {
   const vector: Partial<Record<TrustworthinessClaim, number>> = {}

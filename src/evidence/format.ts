@@ -74,6 +74,8 @@ export interface Platform<Report> {
   readonly policyTerms: PolicyTerms
   /** Reads a report. @throws MessageError or CborError if it has not the form of the format */
   decode(report: Uint8Array): Report
+  /** The collateral that a report asks for; absent for platforms that need none but what is configured. */
+  needs?(report: Report): readonly EndorsementNeed[]
   /** Signature and certificate chain, up to a trusted root, and the standing of the platform's TCB.
    *  @throws MissingEndorsement */
   checkOrigin(report: Report, inputs: OriginInputs): Origin

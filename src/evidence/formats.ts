@@ -1,10 +1,21 @@
 import { type Cmw, sameMediaType, typeOfCmw } from '../rats/index.js'
+import { bareReport, boundReport } from './bound/format.js'
+import { sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
 import type { EvidenceFormat } from './format.js'
 import { keyAttestationBundle } from './kat/format.js'
 import { simulatedToken } from './simulated/format.js'
 
 /** Every format of Evidence that can be appraised here, the preferred one first. A new one is a folder and a row. */
-export const evidenceFormats: readonly EvidenceFormat[] = [keyAttestationBundle, simulatedToken]
+export const evidenceFormats: readonly EvidenceFormat[] = [
+  boundReport(snpReports),
+  bareReport(snpReports),
+  boundReport(tdxQuotes),
+  bareReport(tdxQuotes),
+  boundReport(sgxQuotes),
+  bareReport(sgxQuotes),
+  keyAttestationBundle,
+  simulatedToken,
+]
 
 /** The format that a message of this type is in; undefined where none is known. A collection may be written in JSON
  *  where CBOR is named. */

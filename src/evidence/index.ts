@@ -1,4 +1,13 @@
 export { type AppraisedReport, appraiseReport, type RegisteredPlatform, registered } from './appraise-platform.js'
+export {
+  type BoundReportOptions,
+  bareReport,
+  boundCollectionType,
+  boundReport,
+  makeBoundReport,
+} from './bound/format.js'
+export { decodeKeyClaims, encodeKeyClaims, isReportDataFor, type KeyClaims, reportDataFor } from './bound/key-claims.js'
+export { sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
 export { checkAttestedKey, checkChallenge, MIN_CHALLENGE_LENGTH, shortHex } from './checks.js'
 export { type Authenticity, checkAuthenticity } from './dcap/authenticity.js'
 export type { CheckedCollateral } from './dcap/collateral.js'
@@ -42,6 +51,7 @@ export {
 } from './endorsements.js'
 export {
   Assertion,
+  allPassed,
   type Finding,
   failed,
   passed,

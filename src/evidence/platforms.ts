@@ -1,11 +1,13 @@
 import { type RegisteredPlatform, registered } from './appraise-platform.js'
 import type { PolicyTerms } from './format.js'
+import { snpPlatform } from './sev-snp/platform.js'
 import { sgxPlatform } from './sgx/platform.js'
 import { simulatedPlatform } from './simulated/platform.js'
 import { tdxPlatform } from './tdx/platform.js'
 
 /** Every kind of platform that can be appraised here. A new one is a folder and a row. */
 export const platforms: readonly RegisteredPlatform[] = [
+  registered(snpPlatform),
   registered(tdxPlatform),
   registered(sgxPlatform),
   registered(simulatedPlatform),

@@ -12,6 +12,7 @@ import {
   MalformedEvidence,
   MIN_CHALLENGE_LENGTH,
   MissingEndorsement,
+  pinnedRoots,
   RootsByKind,
 } from '../evidence/index.js'
 import {
@@ -38,7 +39,8 @@ export interface EmbeddedVerifierOptions {
   readonly now: () => number
   /** Where nonces come from: `systemEntropy`. */
   readonly entropy: Pick<Entropy, 'bytes'>
-  /** Roots of platforms' certificates by kind of platform, as PEM text or DER. */
+  /** Roots of platforms' certificates by kind of platform, as PEM text or DER. For a kind that is not named here, the
+   *  vendor's root that is pinned in this package, if there is one. */
   readonly roots?: Readonly<Record<string, readonly (string | Uint8Array)[]>>
   /** Collateral and registered keys; none unless given. */
   readonly endorsements?: EndorsementSource
@@ -91,7 +93,7 @@ class EmbeddedVerifier implements Verifier {
     const { policy, now, entropy, signingKey } = options
     this.#policy = policy
     this.#now = now
-    this.#roots = new RootsByKind(options.roots ?? {})
+    this.#roots = new RootsByKind({ ...vendorRoots(), ...options.roots })
     this.#endorsements = options.endorsements ?? new FixedEndorsements()
     this.#trustsSimulated = options.dangerouslyTrustSimulatedPlatforms ?? false
     this.#mostBytes = options.mostBytes ?? 65_536
@@ -200,6 +202,14 @@ class EmbeddedVerifier implements Verifier {
   #problem(code: ProblemCode, sentence: string): AttestationResult {
     return problemResult(code, sentence, this.#now())
   }
+}
+
+function vendorRoots(): Record<string, readonly string[]> {
+  const roots: Record<string, string[]> = {}
+  for (const { kinds, pem } of pinnedRoots) {
+    for (const kind of kinds) roots[kind] = [...(roots[kind] ?? []), pem]
+  }
+  return roots
 }
 
 const SIMULATED_WARNING =

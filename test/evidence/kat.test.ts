@@ -134,7 +134,10 @@ describe('a key attestation bundle', () => {
       identityKey: PublicKey.fromSpki(someKey.spki),
       attestationKey: newKey(),
     })
-    assert.deepEqual(failuresOf(makeCab(forged, pat.value, SIMULATED_MEDIA_TYPE)), ['kat-binding'])
+    const message = makeCab(forged, pat.value, SIMULATED_MEDIA_TYPE)
+    assert.deepEqual(failuresOf(message), ['kat-binding'])
+    assert.equal(appraise(message).attestedKey, null)
+    assert.equal(appraise(message).challenge, null)
   })
 
   test('is refused when its key token says another key attestation key than signed it', async () => {

@@ -13,7 +13,7 @@ import {
 } from '../../rats/index.js'
 import type { RegisteredPlatform } from '../appraise-platform.js'
 import { checkAttestedKey, checkChallenge, shortHex } from '../checks.js'
-import { type Finding, failed, passed, vectorOf } from '../finding.js'
+import { allPassed, type Finding, failed, passed, vectorOf } from '../finding.js'
 import { type EvidenceFormat, MalformedEvidence } from '../format.js'
 import { wellFormed } from '../message.js'
 import { platforms } from '../platforms.js'
@@ -38,11 +38,12 @@ export const keyAttestationBundle: EvidenceFormat = {
     ]
     const report = wellFormed(() => platform.appraise(pat.value, inputs, nonce => [checkSeal(kat, nonce)]))
     const findings = [...katFindings, ...report.findings]
+    const isVouchedFor = report.isGenuine && allPassed(findings, ['kat-signature', 'kat-binding'])
     return {
       checks: findings.map(({ check }) => check),
       environments: { [platform.kind]: { vector: vectorOf(findings), claims: report.environment.claims } },
-      attestedKey: kat.identityKey.spki,
-      challenge: kat.nonce,
+      attestedKey: isVouchedFor ? kat.identityKey.spki : null,
+      challenge: isVouchedFor ? kat.nonce : null,
       isSimulated: report.isSimulated,
     }
   },

@@ -1,5 +1,6 @@
 import { hex } from '../../bytes/index.js'
 import { MessageError } from '../../rats/index.js'
+import { needsOf } from '../dcap/authenticity.js'
 import { checkQuote } from '../dcap/origin.js'
 import { decodeQuote, type Quote } from '../dcap/quote.js'
 import type { SgxReport } from '../dcap/report-body.js'
@@ -28,6 +29,7 @@ export const sgxPlatform: Platform<SgxQuote> = {
     if (body.type !== 'SGX') throw new MessageError('ERR_RATS_MALFORMED', 'the quote is about a TD, not an SGX enclave')
     return { ...quote, body }
   },
+  needs: needsOf,
   checkOrigin: checkQuote,
   challengeOf: ({ body }) => body.reportData,
   factsOf({ body, qeReport }, origin) {

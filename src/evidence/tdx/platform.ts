@@ -1,5 +1,6 @@
 import { hex } from '../../bytes/index.js'
 import { MessageError } from '../../rats/index.js'
+import { needsOf } from '../dcap/authenticity.js'
 import { checkQuote } from '../dcap/origin.js'
 import { decodeQuote, type Quote } from '../dcap/quote.js'
 import type { TdReport } from '../dcap/report-body.js'
@@ -40,6 +41,7 @@ export const tdxPlatform: Platform<TdxQuote> = {
     if (body.type === 'SGX') throw new MessageError('ERR_RATS_MALFORMED', 'the quote is about an SGX enclave, not a TD')
     return { ...quote, body }
   },
+  needs: needsOf,
   checkOrigin: checkQuote,
   challengeOf: ({ body }) => body.reportData,
   factsOf({ body, qeReport }, origin) {
