@@ -7,8 +7,9 @@ export type HashName = 'sha256' | 'sha384' | 'sha512'
 export const hashLength: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 }
 
 /** The digest of the concatenation of `parts`.
- *  @returns `hashLength[name]` bytes */
-export function hash(name: HashName, ...parts: readonly Uint8Array[]): Uint8Array {
+ *  @param name SHA-1 only for what others have recorded with it long ago, such as the registers of an old TPM
+ *  @returns `hashLength[name]` bytes, 20 of SHA-1 */
+export function hash(name: HashName | 'sha1', ...parts: readonly Uint8Array[]): Uint8Array {
   const state = createHash(name)
   for (const part of parts) state.update(part)
   return state.digest()

@@ -49,6 +49,9 @@ export {
   type InstanceKeys,
   MissingEndorsement,
 } from './endorsements.js'
+export { type LoggedEvent, type RegisterHash, replayLog } from './event-log/log.js'
+export { decodeTcgLog, startOfTpm } from './event-log/tcg.js'
+export { decodeCcel, decodeDstackLog, findUnexplainedRtmr, type RuntimeEvent } from './event-log/td.js'
 export {
   Assertion,
   allPassed,

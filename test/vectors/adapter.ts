@@ -21,6 +21,9 @@ export type Outcome =
       readonly outcome: 'accept'
       /** In the words of `vector.json: expected`; every one that is expected has to be there. */
       readonly facts: Facts
+      /** Facts that the vector knows from elsewhere, where nothing in its files says them: `dstack.device_id`. They are
+       *  not compared. */
+      readonly unsaid?: readonly string[]
     }
   | {
       readonly outcome: 'reject'

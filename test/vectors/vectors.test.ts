@@ -67,7 +67,10 @@ async function check(
       `${described(outcome)}, where one of ${expected.reasons.join(', ')} is the reason`,
     )
   }
-  if (facts !== null && outcome.facts !== undefined) compareFacts(outcome.facts, facts)
+  if (facts !== null && outcome.facts !== undefined) {
+    const unsaid = outcome.outcome === 'accept' ? (outcome.unsaid ?? []) : []
+    compareFacts(outcome.facts, without(facts, unsaid))
+  }
   return true
 }
 
@@ -87,6 +90,14 @@ function restricted(actual: unknown, expected: unknown): unknown {
   if (!isObject(actual) || !isObject(expected)) return actual
   const names = Object.keys(expected).filter(name => name in actual)
   return Object.fromEntries(names.map(name => [name, restricted(actual[name], expected[name])]))
+}
+
+/** The facts without those at these paths. */
+function without(facts: Facts, paths: readonly string[], prefix = ''): Facts {
+  const entries = Object.entries(facts).filter(([name]) => !paths.includes(prefix + name))
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, isObject(value) ? without(value, paths, `${prefix}${name}.`) : value]),
+  )
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

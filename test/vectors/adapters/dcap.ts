@@ -1,11 +1,15 @@
 import { hex } from '#src/bytes/index.js'
+import { hash } from '#src/crypto/index.js'
 import {
   appraiseReport,
   checkAuthenticity,
   type DcapOrigin,
+  decodeCcel,
+  decodeDstackLog,
   type Finding,
   FixedDcapEndorsements,
   FixedEndorsements,
+  findUnexplainedRtmr,
   MissingEndorsement,
   type OriginInputs,
   type Platform,
@@ -32,10 +36,43 @@ import {
 } from '../adapter.js'
 
 /** Vectors of TDX quotes. */
-export const tdxAdapter: Adapter = vector => appraised(vector, tdxPlatform, factsOfTdx)
+export const tdxAdapter: Adapter = vector => {
+  const outcome = appraised(vector, tdxPlatform, factsOfTdx)
+  return outcome.outcome === 'accept' ? explained(vector, outcome) : outcome
+}
 
 /** Vectors of SGX quotes. */
 export const sgxAdapter: Adapter = vector => appraised(vector, sgxPlatform, factsOfSgx)
+
+/** Vectors that bring a log of measurements, or what one of them was made of. */
+function explained(vector: VectorCase, outcome: Extract<Outcome, { outcome: 'accept' }>): Outcome {
+  const { body } = tdxPlatform.decode(fileOf(vector, 'quote'))
+  const [ccel, dstack, compose] = ['ccel', 'event_log', 'app_compose'].map(name => vector.files.get(name))
+  try {
+    const runtimeEvents = dstack ? decodeDstackLog(new TextDecoder().decode(dstack)) : []
+    for (const events of [ccel ? decodeCcel(ccel) : [], runtimeEvents]) {
+      const register = findUnexplainedRtmr(events, body)
+      if (register !== undefined) return mismatch(`RTMR${register} is not what the event log comes to`)
+    }
+    if (!compose) return outcome
+    const digest = hex(hash('sha256', compose))
+    const [named] = runtimeEvents.filter(({ name }) => name === 'compose-hash').map(({ data }) => hex(data))
+    if (named !== undefined && named !== digest) return mismatch('the event log names another app compose file')
+    return {
+      ...outcome,
+      facts: { ...outcome.facts, app_compose_sha256: digest, dstack: { compose_hash: named } },
+      // They stand in metadata that dstack serves beside quote and log.
+      unsaid: ['dstack.os_image_hash', 'dstack.device_id'],
+    }
+  } catch (error) {
+    if (error instanceof MessageError) return mismatch(error.message)
+    throw error
+  }
+}
+
+function mismatch(sentence: string): Outcome {
+  return { outcome: 'reject', reasons: ['rtmr-mismatch', 'rtmr_replay'], sentence }
+}
 
 type FactsOf<Report> = (quote: Report, origin: DcapOrigin | null) => Facts
 
