@@ -62,6 +62,7 @@ export {
   readEatClaims,
   type Submodule,
 } from './eat.js'
+export { decodeEatBundle, detachedClaims, type EatBundle } from './eat-bundle.js'
 export { decodeJson, encodeJson } from './json.js'
 export { checkJws, decodeJws, type JwsMessage, makeJws } from './jws.js'
 export {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { rfc8949EncodeOptions, encode as rivalEncode } from 'cborg'
 import fc from 'fast-check'
 import {
   CborError,
@@ -220,15 +219,6 @@ describe('any CBOR value', () => {
     )
   })
 
-  test('is written as another implementation writes it', () => {
-    fc.assert(
-      fc.property(plainValue, value => {
-        assert.deepEqual(encodeCbor(value), Uint8Array.from(rivalEncode(value, rfc8949EncodeOptions)))
-      }),
-      { numRuns: 200 },
-    )
-  })
-
   test('is no longer one when it is cut anywhere, or when anything follows', () => {
     fc.assert(
       fc.property(anyValue, fc.uint8Array({ minLength: 1, maxLength: 3 }), (value, more) => {
@@ -259,28 +249,23 @@ describe('any CBOR value', () => {
   })
 })
 
-const { anyValue, plainValue } = fc.letrec<{ anyValue: CborValue; plainValue: CborValue }>(tie => {
-  const leaf = fc.oneof(
-    fc.maxSafeInteger(),
-    fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n }),
-    fc.bigInt({ min: -(2n ** 64n), max: -(2n ** 53n) }),
-    fc.string({ unit: 'binary', maxLength: 40 }),
-    fc.boolean(),
-    fc.constant(null),
-    fc.uint8Array({ maxLength: 40 }),
-  )
+const { anyValue } = fc.letrec<{ anyValue: CborValue }>(tie => {
   const key = fc.oneof(fc.maxSafeInteger(), fc.string({ maxLength: 10 }))
-  const nested = (inner: fc.Arbitrary<CborValue>): fc.Arbitrary<CborValue> =>
-    fc.oneof(
-      { maxDepth: 4, depthIdentifier: 'cbor' },
-      leaf,
-      fc.array(inner, { maxLength: 4, depthIdentifier: 'cbor' }),
-      fc.array(fc.tuple(key, inner), { maxLength: 4, depthIdentifier: 'cbor' }).map((pairs): CborMap => new Map(pairs)),
-    )
-  const float = fc.double({ noNaN: true, noDefaultInfinity: true }).map(value => new Float(value))
-  const tagged = fc.tuple(fc.nat(), tie('anyValue')).map(([tag, value]) => new Tagged(tag, value))
+  const size = { maxLength: 4, depthIdentifier: 'cbor' }
   return {
-    plainValue: nested(tie('plainValue')),
-    anyValue: fc.oneof({ maxDepth: 4, depthIdentifier: 'cbor' }, nested(tie('anyValue')), float, tagged),
+    anyValue: fc.oneof(
+      { maxDepth: 4, depthIdentifier: 'cbor' },
+      fc.maxSafeInteger(),
+      fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n }),
+      fc.bigInt({ min: -(2n ** 64n), max: -(2n ** 53n) }),
+      fc.string({ unit: 'binary', maxLength: 40 }),
+      fc.boolean(),
+      fc.constant(null),
+      fc.uint8Array({ maxLength: 40 }),
+      fc.double({ noNaN: true, noDefaultInfinity: true }).map(value => new Float(value)),
+      fc.array(tie('anyValue'), size),
+      fc.array(fc.tuple(key, tie('anyValue')), size).map((pairs): CborMap => new Map(pairs)),
+      fc.tuple(fc.nat(), tie('anyValue')).map(([tag, value]) => new Tagged(tag, value)),
+    ),
   }
 })
