@@ -414,7 +414,8 @@ export class AttestedSocket extends Duplex {
   #take(event: ConnectionEvent): void {
     switch (event.type) {
       case 'established':
-        return this.#open(event.established)
+        this.#open(event.established)
+        return
       case 'data':
         this.#bytesRead += event.data.length
         if (!this.push(bufferOf(event.data))) this.#wantsData = false
@@ -433,7 +434,7 @@ export class AttestedSocket extends Duplex {
         this.emit('keylog', Buffer.from(`${event.line}\n`))
         return
       case 'error':
-        return this.#end(event.error)
+        this.#end(event.error)
     }
   }
 
