@@ -2,7 +2,7 @@ import { EMPTY } from '../bytes/index.js'
 import { equalSecrets, type HashName, MacKey, type PublicKey } from '../crypto/index.js'
 import { type CborMap, type CborRules, type CborValue, decodeCbor, encodeCbor, Tagged } from './cbor.js'
 import { MessageError } from './message-error.js'
-import { type MessageSigner, messageAlgorithms } from './message-signer.js'
+import { goesWith, type MessageSigner, messageAlgorithms } from './message-signer.js'
 
 /** A COSE message with one signature or MAC (RFC 9052 §4.2, RFC 9052 §6.2), not yet checked. */
 export interface CoseMessage {
@@ -59,9 +59,12 @@ export interface CoseCheck {
  *    ERR_RATS_SIGNATURE if it was not made over this message with this key */
 export function checkSign1(message: CoseMessage, key: PublicKey, options: CoseCheck = {}): void {
   const number = algorithmOf(message, options)
-  const row = messageAlgorithms.find(({ numbers, keyKind }) => numbers.includes(number) && keyKind === key.kind)
+  const row = messageAlgorithms.find(row => row.numbers.includes(number) && goesWith(row, key))
   if (!row || (options.algorithms && !options.algorithms.includes(row.name ?? ''))) {
-    throw new MessageError('ERR_RATS_ALGORITHM', `the algorithm ${number} will not do with a key of kind ${key.kind}`)
+    throw new MessageError(
+      'ERR_RATS_ALGORITHM',
+      `the algorithm ${number} will not do with this key of kind ${key.kind}`,
+    )
   }
   const data = toBeSigned('Signature1', message.protectedBytes, options.externalData, message.payload)
   if (!key.verify(row.algorithm, data, message.proof)) {

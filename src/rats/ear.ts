@@ -88,7 +88,7 @@ export interface EarCheck {
 
 /** Checks an EAR: form, signature, consistency, time, nonce.
  *  @param token a JWT (compact or flattened) or a CWT (tagged or not): the first byte tells which
- *  @throws MessageError */
+ *  @throws MessageError; TypeError if `at` is no time */
 export async function checkEar(token: Uint8Array | string, check: EarCheck): Promise<Ear> {
   const ear = await signedEar(typeof token === 'string' ? utf8(token) : token, check)
   checkTime(ear, check)
@@ -201,6 +201,8 @@ async function signedEar(token: Uint8Array, { key, algorithms }: EarCheck): Prom
 }
 
 function checkTime(ear: Ear, { at, clockSkewSeconds = 60, maxAgeSeconds }: EarCheck): void {
+  // Nothing is before or after a time that is no number, so everything would hold.
+  if (!Number.isFinite(at)) throw new TypeError('the time to check at has to be a number')
   const now = at / 1000
   if (ear.issuedAt > now + clockSkewSeconds) {
     throw new MessageError('ERR_RATS_EXPIRED', 'the result was issued in the future: one of the clocks is wrong')

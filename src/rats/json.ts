@@ -93,16 +93,25 @@ function parsed(text: string): unknown {
 }
 
 function shaped(value: unknown, read: { members: number }): CborValue {
-  if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
+  if (value === null || typeof value === 'boolean') return value
+  if (typeof value === 'string') return wholeText(value)
   if (typeof value === 'number') return numberOf(value)
   if (Array.isArray(value)) return value.map(item => shaped(item, read))
   const map = new Map<string, CborValue>()
   for (const [name, member] of Object.entries(value as object)) {
     read.members++
-    map.set(name, shaped(member, read))
+    map.set(wholeText(name), shaped(member, read))
   }
   return map
 }
+
+/** JSON can spell half a surrogate pair, which is no character and has no UTF-8. */
+function wholeText(text: string): string {
+  if (LONE_SURROGATE.test(text)) throw new MessageError('ERR_RATS_JSON', 'a string holds half a surrogate pair')
+  return text
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/u
 
 function numberOf(value: number): CborValue {
   if (!Number.isFinite(value)) throw new MessageError('ERR_RATS_JSON', 'a number is too large')

@@ -5,7 +5,7 @@ import { fromBase64url, toBase64url } from './base64url.js'
 import type { CborMap, CborValue } from './cbor.js'
 import { decodeJson, encodeJson } from './json.js'
 import { MessageError } from './message-error.js'
-import { type MessageSigner, messageAlgorithms } from './message-signer.js'
+import { goesWith, type MessageSigner, messageAlgorithms } from './message-signer.js'
 
 /** A JWS (RFC 7515), not yet checked. */
 export interface JwsMessage {
@@ -36,8 +36,11 @@ export async function checkJws(message: JwsMessage, key: PublicKey, algorithms?:
   if (!row?.name || (algorithms && !algorithms.includes(row.name))) {
     throw new MessageError('ERR_RATS_ALGORITHM', 'the algorithm in the protected header is not on the list')
   }
-  if (row.keyKind !== key.kind) {
-    throw new MessageError('ERR_RATS_ALGORITHM', `the algorithm ${row.name} does not go with a key of kind ${key.kind}`)
+  if (!goesWith(row, key)) {
+    throw new MessageError(
+      'ERR_RATS_ALGORITHM',
+      `the algorithm ${row.name} does not go with this key of kind ${key.kind}`,
+    )
   }
   try {
     await flattenedVerify(message.parts, key.jwk, { algorithms: [row.name] })

@@ -1,5 +1,6 @@
 import {
   type KeyKind,
+  type PublicKey,
   rawEcdsaSignature,
   type SignatureAlgorithm,
   SignatureScheme,
@@ -30,6 +31,12 @@ export const messageAlgorithms: readonly MessageAlgorithm[] = [
   pss('PS512', -39, 'sha512'),
 ]
 
+/** Whether a key is one that the algorithm goes with: of its kind, and RSA of 2048 bits at least (RFC 7518 §3.5,
+ *  RFC 8230 §2). */
+export function goesWith({ keyKind }: MessageAlgorithm, key: PublicKey): boolean {
+  return keyKind === key.kind && (key.modulusLength === undefined || key.modulusLength >= 2048)
+}
+
 /** A key that signs messages. Its bytes stay where they are, as those of a SigningKey do. */
 export interface MessageSigner {
   readonly key: SigningKey
@@ -42,10 +49,10 @@ export interface MessageSigner {
  *  @throws TypeError if no algorithm here goes with the key */
 export function messageSigner(key: SigningKey): MessageSigner {
   const { kind } = key.publicKey
-  const algorithm = messageAlgorithms.find(({ keyKind }) => keyKind === kind)
+  const algorithm = messageAlgorithms.find(row => goesWith(row, key.publicKey))
   const scheme = SCHEMES[kind]
   if (!algorithm || scheme === undefined || !key.schemes.includes(scheme)) {
-    throw new TypeError(`a key of kind ${kind} cannot sign messages`)
+    throw new TypeError(`this key of kind ${kind} cannot sign messages`)
   }
   const size = COORDINATE_SIZE[kind]
   return {

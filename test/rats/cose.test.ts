@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { MacKey, PublicKey } from '#src/crypto/index.js'
+import { MacKey, PublicKey, signingKey } from '#src/crypto/index.js'
 import {
   type CborValue,
   CoseHeader,
+  checkJws,
   checkMac0,
   checkSign1,
   coseKeyOf,
   decodeCbor,
+  decodeJws,
   decodeMac0,
   decodeSign1,
   encodeCbor,
@@ -16,6 +19,7 @@ import {
   MessageError,
   makeMac0,
   makeSign1,
+  messageSigner,
   publicKeyOfCoseKey,
   Tagged,
 } from '#src/rats/index.js'
@@ -173,6 +177,15 @@ describe('a COSE_Sign1', () => {
   for (const [what, value] of Object.entries(malformed)) {
     test(`is not ${what}`, () => assert.throws(() => decodeSign1(encodeCbor(value)), MessageError))
   }
+
+  test('is neither made nor taken with an RSA key below 2048 bits', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
+    assert.throws(() => messageSigner(signingKey(privateKey)), TypeError)
+    const message = sign1({ protectedHeader: [[1, -37]] })
+    assert.throws(() => checkSign1(message, new PublicKey(publicKey)), messageError('ERR_RATS_ALGORITHM'))
+    const text = `${Buffer.from('{"alg":"PS256"}').toString('base64url')}.e30.AA`
+    await assert.rejects(checkJws(decodeJws(text), new PublicKey(publicKey)), messageError('ERR_RATS_ALGORITHM'))
+  })
 
   test('is not made with a parameter in both headers', async () => {
     const header = new Map([[CoseHeader.keyId, PAYLOAD]])

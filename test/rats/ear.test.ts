@@ -197,6 +197,12 @@ describe('an EAR', () => {
     await assert.rejects(at(70, { maxAgeSeconds: 10 }), messageError('ERR_RATS_EXPIRED'))
   })
 
+  test('cannot be checked at no time', async () => {
+    const token = await makeEar(EAR, signer, 'jwt')
+    for (const at of [Number.NaN, Number.NEGATIVE_INFINITY])
+      await assert.rejects(checkEar(token, { ...check, at }), TypeError)
+  })
+
   test('does not hold before its nbf', async () => {
     const token = await makeEar({ ...EAR, notBefore: NOW + 120 }, signer, 'jwt')
     await assert.rejects(checkEar(token, check), messageError('ERR_RATS_EXPIRED'))

@@ -30,6 +30,8 @@ describe('JSON', () => {
     'a number without end': '1e999',
     'arrays in arrays, without end': '['.repeat(100_000),
     'arrays in arrays, with an end': '['.repeat(100_000) + ']'.repeat(100_000),
+    'half a surrogate pair': '"\\ud800"',
+    'half a surrogate pair in a name': '{"\\udc00":1}',
     nothing: '',
     'a string without end': '"a\\',
   }
