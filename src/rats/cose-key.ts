@@ -72,13 +72,29 @@ function importedRsa(key: CborMap): PublicKey {
   return imported({ kty: 'RSA', n: toBase64url(n), e: toBase64url(e) })
 }
 
+/** Imports a key, or finds it among those imported lately: a key attestation key comes with every token it signed, and
+ *  to import it takes as long as to check its signature. */
 function imported(jwk: Readonly<Record<string, string>>): PublicKey {
+  const name = Object.values(jwk).join(' ')
+  const held = keys.get(name)
+  if (held) return held
+  let key: PublicKey
   try {
-    return PublicKey.fromJwk(jwk)
+    key = PublicKey.fromJwk(jwk)
   } catch {
     throw malformed('a COSE_Key is no key of its type')
   }
+  for (const oldest of keys.keys()) {
+    if (keys.size < MOST_KEYS) break
+    keys.delete(oldest)
+  }
+  keys.set(name, key)
+  return key
 }
+
+/** The one state of this room. It changes how long an answer takes, and never which it is. */
+const keys = new Map<string, PublicKey>()
+const MOST_KEYS = 1024
 
 /** RFC 9052 §7.1: a key with `alg` or `key_ops` is for nothing else. */
 function checkUse(key: CborMap, publicKey: PublicKey): void {
