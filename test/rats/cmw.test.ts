@@ -3,6 +3,8 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import {
   type Cmw,
+  cmwFromCbor,
+  cmwToCbor,
   contentFormatOfTag,
   decodeCbor,
   decodeCmw,
@@ -311,6 +313,7 @@ describe('any CMW', () => {
     fc.assert(
       fc.property(anyCmw, cmw => {
         assert.deepEqual(decodeCmw(encodeCmw(cmw)), cmw)
+        assert.deepEqual(cmwFromCbor(cmwToCbor(cmw)), cmw)
         if (isSayableInJson(cmw)) assert.deepEqual(decodeCmw(encodeCmw(cmw, 'json')), cmw)
       }),
       { numRuns: 150 },

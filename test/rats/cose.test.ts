@@ -21,6 +21,7 @@ import {
   makeSign1,
   messageSigner,
   publicKeyOfCoseKey,
+  sign1From,
   Tagged,
 } from '#src/rats/index.js'
 import { bytesOf, freshSigner, keyKinds, messageError, p256 } from './support.js'
@@ -177,6 +178,13 @@ describe('a COSE_Sign1', () => {
   for (const [what, value] of Object.entries(malformed)) {
     test(`is not ${what}`, () => assert.throws(() => decodeSign1(encodeCbor(value)), MessageError))
   }
+
+  test('is read as a part of another message', () => {
+    const outer = decodeCbor(encodeCbor([new Tagged(399, decodeCbor(PSA_SIGN1, 'tolerant'))]))
+    assert.ok(Array.isArray(outer) && outer[0] instanceof Tagged)
+    assert.deepEqual(sign1From(outer[0].value), decodeSign1(PSA_SIGN1))
+    assert.throws(() => sign1From(outer[0]), messageError('ERR_RATS_MALFORMED'))
+  })
 
   test('is neither made nor taken with an RSA key below 2048 bits', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
