@@ -288,7 +288,8 @@ type ServerReply =
       readonly cookie: Uint8Array | undefined
     }
 
-function readServerHello(hs: ClientState, sent: SentHello, message: Message): ServerReply {
+/** @param isRetried whether a HelloRetryRequest has come before */
+function readServerHello(hs: ClientState, sent: SentHello, message: Message, isRetried = false): ServerReply {
   const hello = decodeMessage(ServerHello, message)
   const isRetry = equalBytes(hello.random, HELLO_RETRY_REQUEST_RANDOM)
   // Until the version is known to be 1.3 nothing else in the message has to make sense to us.
@@ -304,6 +305,8 @@ function readServerHello(hs: ClientState, sent: SentHello, message: Message): Se
     throw new ProtocolError('illegal_parameter', 'server_hello selects a compression method')
   }
   if (isRetry) {
+    // RFC 8446 §4.1.4: only the first ServerHello may be one.
+    if (isRetried) throw new ProtocolError('unexpected_message', 'a second hello_retry_request came')
     const group = extensions.get(ext.keyShare.hello_retry_request)
     const cookie = extensions.get(ext.cookie.hello_retry_request)
     checkRetry(hs.config, sent, group, cookie)
@@ -372,8 +375,8 @@ function* retry(
   // A PSK for another hash than the suite's can no longer be selected.
   const psks = first.psks.filter(psk => psk.hash === suite.hash)
   const sent = sendClientHello(hs, offer, shares, psks, request.cookie)
-  const reply = readServerHello(hs, sent, yield* receive(HandshakeType.server_hello))
-  if (reply.isRetry) throw new ProtocolError('unexpected_message', 'a second hello_retry_request came')
+  const reply = readServerHello(hs, sent, yield* receive(HandshakeType.server_hello), true)
+  if (reply.isRetry) throw new Error('a retry is not answered with one')
   if (reply.suite !== suite) {
     throw new ProtocolError('illegal_parameter', 'server_hello selects another cipher suite than hello_retry_request')
   }

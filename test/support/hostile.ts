@@ -10,10 +10,10 @@ import { alertOf, always, credentialFor, makePair, type Pair, type PairOptions, 
 
 /** Handshakes in which every message there is passes once. */
 export const kinds = {
-  /** HelloRetryRequest, both sides with certificates, a ticket. */
+  /** HelloRetryRequest, both sides with certificates, a ticket. Ed25519, whose signatures are all of one length. */
   everything: () => ({
     client: {
-      credentials: always(credentialFor('client')),
+      credentials: always(credentialFor('client', 'ed25519')),
       groups: [0x1d, 0x17],
       keyShareGroups: [0x1d],
       alpn: ['h2'],
@@ -21,6 +21,7 @@ export const kinds = {
       asksForOcsp: true,
     },
     server: {
+      credentials: always(credentialFor('localhost', 'ed25519')),
       groups: [0x17],
       clientAuthentication: 'required',
       tickets: new TicketIssuer(systemEntropy, { count: 1 }),
