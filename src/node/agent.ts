@@ -2,6 +2,7 @@ import { type AgentOptions, Agent as HttpsAgent, type RequestOptions } from 'nod
 import type { Duplex } from 'node:stream'
 import { connect } from './connect.js'
 import type { ConnectOptions } from './options.js'
+import { createSecureContext, type SecureContext } from './secure-context.js'
 
 /** What an agent takes: that of `https.Agent`, and that of `connect`. */
 export type AttestedAgentOptions = Omit<AgentOptions, keyof ConnectOptions> & ConnectOptions
@@ -13,6 +14,8 @@ export class AttestedAgent extends HttpsAgent {
   /** Sessions by the name of the pool, the one used last at the end. */
   readonly #sessions = new Map<string, Buffer>()
   readonly #maxSessions: number
+  /** Made once, for the requests that bring no terms of their own. */
+  #context: SecureContext | undefined
   /** Objects that are part of the terms, such as policies, are the same only if they are the same object. */
   readonly #numbers = new WeakMap<object, number>()
   #count = 0
@@ -21,9 +24,9 @@ export class AttestedAgent extends HttpsAgent {
     const { keepAlive, keepAliveMsecs, maxSockets, maxTotalSockets, maxFreeSockets, scheduling, timeout, ...terms } =
       options as ConnectOptions & AgentOptions
     const pool = { keepAlive, keepAliveMsecs, maxSockets, maxTotalSockets, maxFreeSockets, scheduling, timeout }
-    super(Object.fromEntries(Object.entries(pool).filter(([, value]) => value !== undefined)))
+    super(given(pool))
     this.#maxSessions = (options as AgentOptions).maxCachedSessions ?? 100
-    this.#terms = terms
+    this.#terms = given(terms)
   }
 
   /** The name of a pool: everything that tells one connection from another. */
@@ -42,11 +45,14 @@ export class AttestedAgent extends HttpsAgent {
     const session = this.#sessions.get(name)
     // A ticket is used once (RFC 8446 §C.4): who sees it twice knows that it is the same client.
     this.#sessions.delete(name)
+    const ownTerms = CONTEXT_TERMS.some(term => (options as ConnectOptions)[term] !== undefined)
+    if (!ownTerms) this.#context ??= this.#terms.secureContext ?? createSecureContext(this.#terms)
     const socket = connect({
       ALPNProtocols: ['http/1.1'],
       // The request's options are those of node:https, which share their names with ours.
       ...(options as ConnectOptions),
       ...this.#terms,
+      ...(!ownTerms && { secureContext: this.#context }),
       ...(session && { session }),
     })
     socket.on('session', (fresh: Buffer) => this.#keep(name, fresh))
@@ -83,22 +89,23 @@ export class AttestedAgent extends HttpsAgent {
   }
 }
 
-/** The options that say whom we talk to and on what terms. */
-const POOL_TERMS = [
-  'servername',
-  'socketPath',
-  'attestation',
+/** What is given, without what is there and undefined: it would hide what a request brings. */
+function given<T extends object>(options: T): T {
+  // The same members with the same values: those left out are optional.
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T
+}
+
+/** The options that a secure context is made of. */
+const CONTEXT_TERMS = [
   'secureContext',
   'ca',
   'cert',
   'key',
   'passphrase',
-  'rejectUnauthorized',
-  'checkServerIdentity',
-  'ALPNProtocols',
+  'pfx',
+  'crl',
   'acceptRawPublicKeys',
   'presentRawPublicKey',
-  'pskCallback',
   'ciphers',
   'groups',
   'ecdhCurve',
@@ -107,8 +114,21 @@ const POOL_TERMS = [
   'maxVersion',
   'secureProtocol',
   'secureOptions',
-  'requestOCSP',
   'recordSizeLimit',
   'recordPadding',
+  'maxCertificateLength',
+] as const satisfies readonly (keyof ConnectOptions)[]
+
+/** The options that say whom we talk to and on what terms. */
+const POOL_TERMS = [
+  ...CONTEXT_TERMS,
+  'servername',
+  'socketPath',
+  'attestation',
+  'rejectUnauthorized',
+  'checkServerIdentity',
+  'ALPNProtocols',
+  'pskCallback',
+  'requestOCSP',
   'socket',
 ] as const

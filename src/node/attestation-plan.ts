@@ -1,14 +1,22 @@
 import { type Attestation, type AttestationOptions, createAttestation } from '../attestation/index.js'
 
-/** Attestation with the clock and the timers of this process.
+/** Attestation with the clock and the timers of this process. The same options give the same object: it remembers
+ *  across connections what must not be used twice.
  *  @param hasCertificate whether there is an X.509 credential of ours */
 export function attestationOf(
   options: AttestationOptions | undefined,
   side: 'client' | 'server',
   hasCertificate: boolean,
 ): Attestation | undefined {
-  return options && createAttestation(options, side, { now: Date.now, timer, hasCertificate })
+  if (!options) return undefined
+  const known = attestations.get(options) ?? new Map<string, Attestation>()
+  attestations.set(options, known)
+  const key = `${side} ${hasCertificate}`
+  const attestation = known.get(key) ?? createAttestation(options, side, { now: Date.now, timer, hasCertificate })
+  known.set(key, attestation)
+  return attestation
 }
+const attestations = new WeakMap<AttestationOptions, Map<string, Attestation>>()
 
 function timer(ms: number, fire: () => void): () => void {
   const timeout = setTimeout(fire, ms)

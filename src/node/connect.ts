@@ -42,7 +42,7 @@ function argumentsOf(args: readonly unknown[]): {
   return { options, listener }
 }
 
-/** A connection of the network. It is half-open when the peer has ended: TLS has its own say in when that is over. */
+/** A connection of the network. */
 function transportOf(options: ConnectOptions): Socket {
   const { port, path, host, lookup, family, localAddress, localPort, keepAlive, keepAliveInitialDelay } = options
   if (port === undefined && !path) throw new MisuseError('`connect` needs a `port`, a `path` or a `socket`')
@@ -53,6 +53,5 @@ function transportOf(options: ConnectOptions): Socket {
     noDelay: options.noDelay ?? true,
     ...options.net,
     ...where,
-    allowHalfOpen: true,
   } as NetConnectOpts)
 }

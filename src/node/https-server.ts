@@ -29,6 +29,8 @@ export class AttestedHttpsServer extends HttpServer {
       this.emit('secureConnection', socket)
       for (const speak of speakHttp) speak.call(this, socket)
     })
+    // As node:https does: who handles 'clientError' hears of failed handshakes too.
+    this.on('tlsClientError', (error: Error, socket: AttestedSocket) => this.emit('clientError', error, socket))
     this.on('connection', (transport: Duplex) => this.#acceptor.accept(transport))
   }
 

@@ -10,6 +10,7 @@ export { ConnectionEnded } from '../tls/index.js'
 export { CertificateError } from '../x509/index.js'
 export { AttestedAgent, type AttestedAgentOptions } from './agent.js'
 export { connect } from './connect.js'
+export { ConnectionReset, HandshakeTimeout } from './errors.js'
 export { AttestedHttpsServer, attestedSocketOf, createHttpsServer, type HttpsServerOptions } from './https-server.js'
 export type {
   CommonOptions,
@@ -21,5 +22,5 @@ export type {
 } from './options.js'
 export { createSecureContext, SecureContext } from './secure-context.js'
 export { AttestedServer, createServer } from './server.js'
-export { AttestedSocket, ConnectionReset, HandshakeTimeout } from './socket.js'
+export { AttestedSocket } from './socket.js'
 export { createPresenter, createVerifier, type VerifierOptions } from './verifier.js'

@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs'
 
 /** Where secrets are logged to: the option, or what the environment says. */
 export function keyLogFileOf(option: string | undefined): string | undefined {
-  const path = option ?? process.env['SSLKEYLOGFILE']
+  const path = option ?? process.env.SSLKEYLOGFILE
   return path === '' ? undefined : path
 }
 

@@ -20,8 +20,7 @@ export class AttestedServer extends NetServer {
   readonly #acceptor: Acceptor
 
   constructor(options: ServerOptions, listener?: (socket: AttestedSocket) => void) {
-    // The transport stays open when the client has ended: TLS has its own say in when that is over.
-    super({ ...options, noDelay: options.noDelay ?? true, allowHalfOpen: true, pauseOnConnect: false })
+    super({ ...options, noDelay: options.noDelay ?? true, pauseOnConnect: false })
     this.#acceptor = new Acceptor(this, options, socket => this.emit('secureConnection', socket))
     if (listener) this.on('secureConnection', listener)
     this.on('connection', (transport: Duplex) => this.#acceptor.accept(transport))

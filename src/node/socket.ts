@@ -1,18 +1,18 @@
 import { X509Certificate } from 'node:crypto'
-import { type AddressInfo, Socket } from 'node:net'
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls'
 import type { AttestationStatus } from '../attestation/index.js'
 import { concat } from '../bytes/index.js'
 import { AlertReceived, CertificateType, decodeSession, type Established, MisuseError } from '../handshake/index.js'
 import { ConnectionEnded, type ConnectionEvent, type TlsConnection } from '../tls/index.js'
-import { IdleTimer } from './idle-timer.js'
+import { Aborted, ConnectionReset, HandshakeTimeout } from './errors.js'
 import { appendKeyLog } from './key-log-file.js'
 import { legacyCertificate } from './legacy-certificate.js'
 import { endTransport, linger } from './linger.js'
 import { ephemeralKeyOf } from './names.js'
 import { IdentityRefused } from './peer.js'
 import type { Begun, Plan } from './plan.js'
+import { TransportSocket } from './transport-socket.js'
 import { WriteQueue } from './write-queue.js'
 
 /** What a socket is told apart from its plan. */
@@ -28,7 +28,7 @@ export interface SocketOptions {
  *
  *  Events beyond those of a Duplex: 'lookup', 'connect', 'secure', 'secureConnect' (client), 'session', 'keylog',
  *  'OCSPResponse', 'timeout'. */
-export class AttestedSocket extends Duplex {
+export class AttestedSocket extends TransportSocket {
   readonly encrypted = true
   /** Whether the peer showed a credential that passed, or who it is was settled by a PSK or by attestation. */
   authorized = false
@@ -38,11 +38,8 @@ export class AttestedSocket extends Duplex {
   alpnProtocol: string | false | null = null
   /** The host name that the client asked for; false if it asked for none; null before the handshake is complete. */
   servername: string | false | null = null
-  readonly #transport: Duplex
   readonly #plan: Plan
-  readonly #idle = new IdleTimer(() => this.emit('timeout'))
   readonly #writes: WriteQueue
-  #release: (() => void)[] = []
   #deadline: NodeJS.Timeout | undefined
   #begun: Begun | undefined
   #established: Established | undefined
@@ -63,32 +60,24 @@ export class AttestedSocket extends Duplex {
 
   /** For `connect` and servers, which make the plan. */
   constructor(transport: Duplex, plan: Plan, options: SocketOptions) {
-    super({
-      allowHalfOpen: options.allowHalfOpen ?? false,
-      ...(options.highWaterMark === undefined ? {} : { highWaterMark: options.highWaterMark }),
-    })
-    this.#transport = transport
+    super(transport, options)
     this.#plan = plan
     this.#session = options.session
     this.#writes = new WriteQueue(batch => this.#seal(batch))
     if (plan.handshakeTimeout > 0) this.#deadline = setTimeout(() => this.#expire(), plan.handshakeTimeout)
-    this.#listen('error', (error: Error) => this.destroy(error))
-    this.#listen('close', () => this.#transportClosed())
-    if (options.signal) this.#obey(options.signal)
-    if (isConnecting(transport)) {
-      this.#listen('lookup', (...found: unknown[]) => this.emit('lookup', ...found))
-      this.#listen('connect', () => {
+    this.listen('error', (error: Error) => this.#transportFailed(error))
+    this.listen('close', () => this.#transportClosed())
+    const { signal } = options
+    if (signal) this.obey(signal, () => this.destroy(new Aborted(signal.reason)))
+    if (this.connecting) {
+      this.listen('lookup', (...found: unknown[]) => this.emit('lookup', ...found))
+      this.listen('connect', () => {
         this.emit('connect')
         this.#begin()
       })
     } else {
       process.nextTick(() => this.#begin())
     }
-  }
-
-  /** Whether the transport is still being connected. */
-  get connecting(): boolean {
-    return isConnecting(this.#transport)
   }
 
   /** Whether the handshake is still to be completed. */
@@ -219,70 +208,14 @@ export class AttestedSocket extends Duplex {
   /** Nothing to be done: there is no renegotiation in TLS 1.3. */
   disableRenegotiation(): void {}
 
-  // What is asked of a net.Socket.
-
-  /** Emits 'timeout' after so much idle time, in ms; 0: no more. The socket is not closed by it. */
-  setTimeout(ms: number, callback?: () => void): this {
-    this.#idle.set(ms)
-    if (callback) {
-      if (ms === 0) this.off('timeout', callback)
-      else this.once('timeout', callback)
-    }
-    return this
-  }
-
-  get timeout(): number {
-    return this.#idle.ms
-  }
-
-  setNoDelay(noDelay?: boolean): this {
-    networkOf(this.#transport)?.setNoDelay(noDelay)
-    return this
-  }
-
-  setKeepAlive(enable?: boolean, initialDelay?: number): this {
-    networkOf(this.#transport)?.setKeepAlive(enable, initialDelay)
-    return this
-  }
-
-  ref(): this {
-    networkOf(this.#transport)?.ref()
+  override ref(): this {
     this.#deadline?.ref()
-    return this
+    return super.ref()
   }
 
-  unref(): this {
-    networkOf(this.#transport)?.unref()
+  override unref(): this {
     this.#deadline?.unref()
-    return this
-  }
-
-  address(): AddressInfo | object {
-    return networkOf(this.#transport)?.address() ?? {}
-  }
-
-  get remoteAddress(): string | undefined {
-    return networkOf(this.#transport)?.remoteAddress
-  }
-
-  get remoteFamily(): string | undefined {
-    return networkOf(this.#transport)?.remoteFamily
-  }
-
-  get remotePort(): number | undefined {
-    return networkOf(this.#transport)?.remotePort
-  }
-
-  get localAddress(): string | undefined {
-    return networkOf(this.#transport)?.localAddress
-  }
-
-  get localFamily(): string | undefined {
-    return networkOf(this.#transport)?.localFamily
-  }
-
-  get localPort(): number | undefined {
-    return networkOf(this.#transport)?.localPort
+    return super.unref()
   }
 
   /** How many bytes of application data came. */
@@ -293,13 +226,6 @@ export class AttestedSocket extends Duplex {
   /** How many bytes of application data were sent. */
   get bytesWritten(): number {
     return this.#bytesWritten
-  }
-
-  /** Destroys the socket when what was written has left. */
-  destroySoon(): void {
-    if (this.writable) this.end()
-    if (this.writableFinished) this.destroy()
-    else this.once('finish', () => this.destroy())
   }
 
   // What is asked of a Duplex.
@@ -338,13 +264,9 @@ export class AttestedSocket extends Duplex {
 
   /** @internal */
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    const transport = this.#transport
+    const transport = this.transport
     clearTimeout(this.#deadline)
-    this.#idle.clear()
-    for (const release of this.#release) release()
-    this.#release = []
-    // Nobody listens any more, and a late error must not bring the process down.
-    transport.on('error', ignore)
+    this.release()
     this.#sayGoodbye(error)
     if (this.#hasRefused) linger(transport)
     else if (error) transport.destroy()
@@ -359,7 +281,7 @@ export class AttestedSocket extends Duplex {
 
   #begin(): void {
     if (this.destroyed) return
-    const transport = this.#transport
+    const transport = this.transport
     try {
       this.#begun = this.#plan.begin(this, this.#session)
     } catch (error) {
@@ -367,16 +289,16 @@ export class AttestedSocket extends Duplex {
       return
     }
     const { connection } = this.#begun
-    this.#listen('data', (chunk: Uint8Array) => {
-      this.#idle.touch()
+    this.listen('data', (chunk: Uint8Array) => {
+      this.idle.touch()
       connection.receive(chunk)
       this.#pump()
     })
-    this.#listen('end', () => {
+    this.listen('end', () => {
       this.#hasTransportEnded = true
       this.#pump()
     })
-    this.#listen('drain', () => this.#writes.drain())
+    this.listen('drain', () => this.#writes.drain())
     connection.start()
     transport.resume()
     this.#pump()
@@ -435,6 +357,7 @@ export class AttestedSocket extends Duplex {
         return
       case 'error':
         this.#end(event.error)
+        return
     }
   }
 
@@ -488,6 +411,18 @@ export class AttestedSocket extends Duplex {
     process.nextTick(() => this.destroy(error))
   }
 
+  #transportFailed(error: Error): void {
+    const { connection } = this.#begun ?? {}
+    // The peer has said all it had to say, and the application has nothing under way: that tickets or our own goodbye do
+    // not arrive any more is no failure.
+    if (!connection || !this.#established || connection.isReadable || !this.#writes.isEmpty) {
+      this.destroy(error)
+      return
+    }
+    this.#ending = { error: undefined }
+    this.#endWhenRead()
+  }
+
   #transportClosed(): void {
     this.#hasTransportEnded = true
     if (!this.#begun) {
@@ -527,9 +462,11 @@ export class AttestedSocket extends Duplex {
 
   #seal(batch: Uint8Array): boolean {
     const { connection } = this.#begun ?? {}
-    // It has ended for an error that is about to be told.
-    if (!connection?.isWritable) return true
-    this.#idle.touch()
+    if (!connection?.isWritable) {
+      this.#writes.drop(new ConnectionReset('the connection was closed before this was sent'))
+      return true
+    }
+    this.idle.touch()
     this.#bytesWritten += batch.length
     connection.write(batch)
     return this.#flush(connection)
@@ -538,8 +475,8 @@ export class AttestedSocket extends Duplex {
   /** Sends what the connection has to send, at once. @returns whether the transport takes more */
   #flush(connection: TlsConnection): boolean {
     const [first, ...more] = connection.takeOutput()
-    if (!first || this.#transport.destroyed || this.#transport.writableEnded) return true
-    return this.#transport.write(more.length === 0 ? first : concat(first, ...more))
+    if (!first || this.transport.destroyed || this.transport.writableEnded) return true
+    return this.transport.write(more.length === 0 ? first : concat(first, ...more))
   }
 
   #finishWriting(): void {
@@ -549,7 +486,8 @@ export class AttestedSocket extends Duplex {
     this.#finish = undefined
     connection.close()
     this.#flush(connection)
-    this.#transport.end(finish)
+    // A transport that fails is told of elsewhere.
+    this.transport.end(() => finish())
   }
 
   // Reading.
@@ -561,53 +499,8 @@ export class AttestedSocket extends Duplex {
     const flows = !connection.pause && (!this.#established || this.#wantsData || !connection.isReadable)
     if (flows === this.#isFlowing) return
     this.#isFlowing = flows
-    if (flows) this.#transport.resume()
-    else this.#transport.pause()
-  }
-
-  // The world around.
-
-  #obey(signal: AbortSignal): void {
-    const abort = () => this.destroy(new Aborted(signal.reason))
-    if (signal.aborted) {
-      process.nextTick(abort)
-      return
-    }
-    signal.addEventListener('abort', abort, { once: true })
-    this.#release.push(() => signal.removeEventListener('abort', abort))
-  }
-
-  /** Listens to the transport until this socket is destroyed. */
-  // biome-ignore lint/suspicious/noExplicitAny: the listener of an event takes what the event brings
-  #listen(event: string, listener: (...args: any[]) => void): void {
-    this.#transport.on(event, listener)
-    this.#release.push(() => this.#transport.off(event, listener))
-  }
-}
-
-/** The handshake took longer than it may. */
-export class HandshakeTimeout extends Error {
-  override readonly name = 'HandshakeTimeout'
-  readonly code = 'ERR_TLS_HANDSHAKE_TIMEOUT'
-
-  constructor(ms: number) {
-    super(`the handshake was not complete after ${ms} ms`)
-  }
-}
-
-/** The transport ended before the connection was secure. */
-export class ConnectionReset extends Error {
-  override readonly name = 'ConnectionReset'
-  readonly code = 'ECONNRESET'
-}
-
-/** The caller's `signal` fired. */
-class Aborted extends Error {
-  override readonly name = 'AbortError'
-  readonly code = 'ABORT_ERR'
-
-  constructor(reason: unknown) {
-    super('the connection was aborted', { cause: reason })
+    if (flows) this.transport.resume()
+    else this.transport.pause()
   }
 }
 
@@ -616,20 +509,9 @@ function surfaced(error: Error): Error {
   return error instanceof IdentityRefused ? error.refusal : error
 }
 
-/** What of a transport has addresses, timers and a handle; undefined for a stream that has none. */
-function networkOf(transport: Duplex): Socket | AttestedSocket | undefined {
-  return transport instanceof Socket || transport instanceof AttestedSocket ? transport : undefined
-}
-
-function isConnecting(transport: Duplex): boolean {
-  return networkOf(transport)?.connecting ?? false
-}
-
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
-
-function ignore(): void {}
 
 const NO_BYTES = new Uint8Array(0)
 const NO_CHAIN = { certificateType: CertificateType.X509, chain: [] }
