@@ -21,5 +21,13 @@ export const evidenceFormats: readonly EvidenceFormat[] = [
  *  where CBOR is named. */
 export function formatOf(message: Cmw): EvidenceFormat | undefined {
   const type = typeOfCmw(message)
-  return evidenceFormats.find(({ mediaTypes }) => mediaTypes.some(known => sameMediaType(known, type)))
+  // Most peers spell a type as it is spelled here: then nothing has to be parsed.
+  return (
+    formatsByType.get(type) ??
+    evidenceFormats.find(({ mediaTypes }) => mediaTypes.some(known => sameMediaType(known, type)))
+  )
 }
+
+const formatsByType: ReadonlyMap<string | number, EvidenceFormat> = new Map(
+  evidenceFormats.flatMap(format => format.mediaTypes.map(type => [type, format] as const)),
+)

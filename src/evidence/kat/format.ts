@@ -92,6 +92,7 @@ function platformOf(pat: Cab['pat']): RegisteredPlatform {
 function isTypeFor(type: CmwRecord['type'], { profile }: RegisteredPlatform): boolean {
   const text = typeof type === 'number' ? mediaTypeOf(type) : type
   if (text === undefined) return false
+  if (text === `${EAT_CWT}; eat_profile="${profile}"`) return true
   if (sameMediaType(text, EAT_CWT)) return true
   const { name, parameters } = parseMediaType(text)
   return name === EAT_CWT && parameters.get('eat_profile') === profile
