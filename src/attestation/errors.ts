@@ -32,6 +32,16 @@ export type AttestationErrorCode =
   /** Our Verifier could not be used. */
   | 'ERR_ATTESTATION_VERIFIER_FAILED'
 
+/** What somebody else's error says, to end a sentence with. */
+export function because(cause: unknown): string {
+  return cause instanceof Error && cause.message !== '' ? `: ${printable(cause.message)}` : ''
+}
+
+/** Text that may quote a peer, without what would steer the terminal that it is shown on. */
+export function printable(text: string): string {
+  return text.replace(/\p{C}/gu, '?')
+}
+
 /** A connection that ends because of attestation: the peer was refused, or we could not do our part. */
 export class AttestationError extends ProtocolError {
   override readonly name: string = 'AttestationError'

@@ -10,7 +10,7 @@ import {
   type Verifier,
 } from '../rats/index.js'
 import { within } from './deadline.js'
-import { AttestationError, type AttestationErrorCode } from './errors.js'
+import { AttestationError, type AttestationErrorCode, because, printable } from './errors.js'
 import { CredentialKind } from './evidence-type.js'
 import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
 import type { ExpectedIdentity } from './options.js'
@@ -113,7 +113,7 @@ function read(data: Uint8Array): Cmw {
   try {
     return decodeCmw(Uint8Array.from(data))
   } catch (cause) {
-    const sentence = `what came as an attestation is no CMW: ${cause instanceof Error ? cause.message : cause}`
+    const sentence = `what came as an attestation is no CMW${because(cause)}`
     throw new AttestationError('ERR_ATTESTATION_MALFORMED', 'bad_certificate', sentence, { cause })
   }
 }
@@ -178,7 +178,7 @@ async function ask(
     return await within(deadline, work)
   } catch (cause) {
     if (cause instanceof AttestationError || signal.aborted) throw cause
-    const sentence = 'the Verifier failed while it appraised the peer'
+    const sentence = `the Verifier failed while it appraised the peer${because(cause)}`
     throw new AttestationError('ERR_ATTESTATION_VERIFIER_FAILED', 'internal_error', sentence, { cause })
   }
 }
@@ -210,11 +210,6 @@ function alertForProblem({ problemCode }: AttestationResult): AlertName {
     default:
       return 'internal_error'
   }
-}
-
-/** What a Verifier quotes of Evidence must not steer the terminal that it is shown on. */
-function printable(text: string): string {
-  return text.replace(/\p{C}/gu, '?')
 }
 
 /** The verdict has to be about this connection. What the Verifier says that it compared is compared again, whole. */

@@ -3,7 +3,7 @@ import type { Step } from '../handshake/index.js'
 import { until } from '../handshake/index.js'
 import type { Verifier, VerifierSession } from '../rats/index.js'
 import { within } from './deadline.js'
-import { AttestationError } from './errors.js'
+import { AttestationError, because } from './errors.js'
 import type { CredentialKind, EvidenceType } from './evidence-type.js'
 import { typeName } from './message-type.js'
 import { credentialOf, type Settings } from './settings.js'
@@ -71,7 +71,7 @@ export class Participant {
       return await within(deadline, inner => verifier.newSession({ signal: inner }))
     } catch (cause) {
       if (cause instanceof AttestationError || signal.aborted) throw cause
-      throw failedVerifier('the Verifier opens no session', cause)
+      throw failedVerifier(`the Verifier opens no session${because(cause)}`, cause)
     }
   }
 

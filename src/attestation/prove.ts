@@ -10,7 +10,7 @@ import {
   typeOfCmw,
 } from '../rats/index.js'
 import { within } from './deadline.js'
-import { AttestationError } from './errors.js'
+import { AttestationError, because } from './errors.js'
 import { CredentialKind } from './evidence-type.js'
 import { MAX_EXTENSION_LENGTH } from './extensions.js'
 import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
@@ -108,7 +108,7 @@ async function ask<T>(
     return await within({ timer: settings.environment.timer, ms: settings.attesterTimeout, who, signal }, work)
   } catch (cause) {
     if (cause instanceof AttestationError || signal.aborted) throw cause
-    throw failed(`${who} could not do what was agreed on`, cause)
+    throw failed(`${who} could not do what was agreed on${because(cause)}`, cause)
   }
 }
 
@@ -116,7 +116,7 @@ function written(message: Cmw): Uint8Array {
   try {
     return encodeCmw(message)
   } catch (cause) {
-    throw failed('the message cannot be written as a CMW', cause)
+    throw failed(`the message cannot be written as a CMW${because(cause)}`, cause)
   }
 }
 

@@ -15,6 +15,7 @@ export function saveSession({ settings, status }: Participant): Uint8Array | nul
   if (!settings.profile.allowsResumption || !status.isEstablished) return null
   if (settings.requirement === 'required' && !status.isAttested) return null
   const { result } = status
+  if (status.isAttested && !holdsAt(result?.expiresAt, settings.environment.now())) return null
   const state: SavedState = {
     version: 1,
     policy: policyDigestOf(settings),
@@ -42,8 +43,7 @@ export function restoreSession({ settings }: Participant, bytes: Uint8Array): Re
   const state = parse(bytes)
   if (!state || !settings.profile.allowsResumption || state.policy !== policyDigestOf(settings)) return null
   if (settings.requirement === 'required' && !state.isAttested) return null
-  const expiresAt = state.result?.expiresAt ?? null
-  if (expiresAt !== null && settings.environment.now() >= expiresAt * 1000) return null
+  if (state.isAttested && !holdsAt(state.result?.expiresAt, settings.environment.now())) return null
   return {
     isAttested: state.isAttested,
     peer: fromSaved(state.peer),
@@ -57,6 +57,11 @@ export function restoreSession({ settings }: Participant, bytes: Uint8Array): Re
       token: null,
     },
   }
+}
+
+/** A verdict that sets no end to itself is good for the connection that it was made for, and for no other. */
+function holdsAt(expiresAt: number | null | undefined, now: number): boolean {
+  return typeof expiresAt === 'number' && now < expiresAt * 1000
 }
 
 /** How attestation stood on the connection that is resumed. */

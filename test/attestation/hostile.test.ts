@@ -118,6 +118,25 @@ describe('a peer whose Certificate is not what was agreed on is refused with bad
   }
 })
 
+describe('results', () => {
+  for (const side of ['client', 'server'] as const) {
+    test(`of a ${side} that are marked as Evidence are bad_certificate (R-B1)`, async () => {
+      const { attester, relyingParty } = passport()
+      const evidence = encodeCmw({ kind: 'record', type: 264, value: utf8('x'), indicators: 4 })
+      const alterPlug = alterProof(credential => withDataInEntry(credential, evidence))
+      const pair = await attestTo(side, { attester: { ...attester, alterPlug }, relyingParty })
+      assertRefused(pair, other(side), 'ERR_ATTESTATION_WRONG_TYPE', bad_certificate)
+    })
+  }
+})
+
+/** Changes what stands beside the certificate. */
+function withDataInEntry(credential: Credential, data: Uint8Array): Credential {
+  const [leaf, ...issuers] = credential.entries
+  assert.ok(leaf)
+  return { ...credential, entries: [withData(leaf, attestation_evidence, () => data), ...issuers] }
+}
+
 describe('attestation_evidence', () => {
   const extension = { type: attestation_evidence, data: cmw }
 
@@ -345,6 +364,37 @@ describe('an answer in EncryptedExtensions', () => {
     const alterPlug = alterAnswer(answer => ({ ...answer, serverCertificateType: RawPublicKey }))
     const pair = await connect(client, { ...passport().attester, alterPlug })
     assertRefused(pair, 'client', 'ERR_ATTESTATION_NEGOTIATION', illegal_parameter)
+  })
+
+  test('D-13: that has results beside X.509, which the client does not take, is illegal_parameter', async () => {
+    const client: EndOptions = {
+      attestation: { verifier: new FakeVerifier(), peerCredentials: ['attestation-only'], require: 'optional' },
+    }
+    const alterPlug = alterAnswer(answer => ({
+      ...answer,
+      extensions: [{ type: results_request, data: Uint8Array.of(0, 13, ...utf8('verifier.test')) }],
+      serverCertificateType: undefined,
+    }))
+    const server: EndOptions = {
+      attestation: {
+        presenter: new FakePresenter(),
+        identityKey: bareKeys.server,
+        ownCredentials: ['attestation-only'],
+      },
+      alterPlug,
+    }
+    const pair = await connect(client, server)
+    assertRefused(pair, 'client', 'ERR_ATTESTATION_NEGOTIATION', illegal_parameter)
+  })
+
+  test('D-13: that wants results beside X.509 from a client without is unsupported_certificate', async () => {
+    const client: EndOptions = { attestation: { presenter: new FakePresenter(), identityKey: bareKeys.client } }
+    const server: EndOptions = {
+      attestation: { verifier: new FakeVerifier(), peerCredentials: BOTH },
+      alterPlug: alterAnswer(answer => ({ ...answer, clientCertificateType: CertificateType.X509 })),
+    }
+    const pair = await connect(client, server)
+    assertRefused(pair, 'client', 'ERR_ATTESTATION_NEGOTIATION', AlertDescription.unsupported_certificate)
   })
 
   test('is decode_error wherever it is cut', async () => {

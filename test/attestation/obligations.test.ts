@@ -4,9 +4,9 @@ import { attestationExtensions } from '#src/attestation/extensions.js'
 import { type AttestationOptions, defaultCodePoints } from '#src/attestation/index.js'
 import { decode, utf8 } from '#src/bytes/index.js'
 import { AlertDescription, type ExtensionValue } from '#src/handshake/index.js'
-import { type CmwForm, decodeCmw, encodeCmw } from '#src/rats/index.js'
+import { type AttestationResult, type CmwForm, decodeCmw, encodeCmw } from '#src/rats/index.js'
 import { credentialFor } from '../support/pair.js'
-import { alterAnswer, alterOffer, alterProof, assertRefused } from './hostile.js'
+import { alterAnswer, alterOffer, alterProof, assertRefused, withData } from './hostile.js'
 import {
   bareKeys,
   connect,
@@ -258,6 +258,18 @@ describe('a server', () => {
     assertRefused(pair, 'server', 'ERR_ATTESTATION_UNSUPPORTED_VERIFIERS', unsupported_verifiers)
   })
 
+  test('D-4: for which a client lists nothing that is known here fails with unsupported_evidence', async () => {
+    const alterPlug = alterOffer(offer =>
+      withData(offer, evidence_request, data => Uint8Array.of(4, 7, 0, 1, 7, ...data.subarray(-33))),
+    )
+    const pair = await connect(
+      { ...client({ verifier: new FakeVerifier(), models: ['background-check'] }), alterPlug },
+      server({ attester: new FakeAttester() }),
+    )
+    assertRefused(pair, 'server', 'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE', unsupported_evidence)
+    assert.match(pair.server.error?.message ?? '', /asks for nothing that is known here/)
+  })
+
   test('D-8: that attests, but was asked for nothing, goes on', async () => {
     const pair = await connect(client(), server({ attester: new FakeAttester(), presenter: new FakePresenter() }))
     assert.equal(pair.client.data, 'data of the server')
@@ -458,6 +470,60 @@ describe('both sides', () => {
       assert.equal(pair.client.status?.isAttested, true)
     })
   }
+
+  for (const form of ['cbor', 'json'] as const) {
+    test(`R-B1, R-B2: take a collection for its type, in ${form} too`, async () => {
+      const type = 'application/cmw+cbor; cmwc_t="tag:example.com,2026:bundle"'
+      const attester = new FakeAttester({ types: [type] })
+      attester.evidence = async request => ({
+        kind: 'collection',
+        type: 'tag:example.com,2026:bundle',
+        entries: new Map([['one', await new FakeAttester().evidence(request)]]),
+      })
+      const alterPlug = alterProof(credential => ({
+        ...credential,
+        entries: credential.entries.map(({ data, extensions: [extension] }) => {
+          assert.ok(extension)
+          return { data, extensions: [{ ...extension, data: encodeCmw(decodeCmw(extension.data), form) }] }
+        }),
+      }))
+      const verifier = new FakeVerifier({ types: [type] })
+      const pair = await connect(client({ verifier }), { ...server({ attester }), alterPlug })
+      assert.equal(pair.client.error, undefined)
+      assert.equal(pair.client.status?.isAttested, true)
+    })
+  }
+
+  test('R-B3: let the key of a certificate stand alone where there is no other', async () => {
+    const attesting = server({ attester: new FakeAttester(), ownCredentials: ['attestation-only'] })
+    const pair = await connect(
+      client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only'] }),
+      attesting,
+    )
+    assert.equal(pair.client.error, undefined)
+    assert.deepEqual(
+      pair.client.connection.established?.peer?.publicKey.spki,
+      credentialFor('localhost').key.publicKey.spki,
+    )
+  })
+
+  test('R-B3: refuse an attested key that is none', async () => {
+    const alter = (result: AttestationResult) => ({ ...result, attestedKey: Uint8Array.of(0x30, 0) })
+    const verifier = new FakeVerifier({ alter })
+    const attesting = server({ attester: new FakeAttester(), ownCredentials: ['attestation-only'] })
+    const pair = await connect(client({ verifier, peerCredentials: ['attestation-only'] }), attesting)
+    assertRefused(pair, 'client', 'ERR_ATTESTATION_KEY_MISMATCH', AlertDescription.bad_certificate)
+  })
+
+  test('R-C4, R-S2: do not take the same nonce for both directions', async () => {
+    const nonce = () => new Uint8Array(32).fill(9)
+    const attester = new FakeAttester()
+    const pair = await connect(
+      client({ verifier: new FakeVerifier({ nonce }), attester }),
+      server({ verifier: new FakeVerifier({ nonce }), attester }),
+    )
+    assertRefused(pair, 'server', 'ERR_ATTESTATION_VERIFIER_FAILED', AlertDescription.internal_error)
+  })
 
   test('R-B3: take the key out of Evidence that stands alone, and check CertificateVerify with it', async () => {
     const verifier = new FakeVerifier()

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { AttestationOptions } from '#src/attestation/index.js'
-import { decodeSession, type TicketIssuer } from '#src/handshake/index.js'
+import { type AttestationOptions, defaultCodePoints } from '#src/attestation/index.js'
+import { AlertDescription, decodeSession, type TicketIssuer } from '#src/handshake/index.js'
+import type { AttestationResult } from '#src/rats/index.js'
 import { NOW } from '../support/pair.js'
-import { assertRefused } from './hostile.js'
+import { alterAnswer, assertRefused } from './hostile.js'
 import {
   bareKeys,
   connect,
@@ -163,6 +164,26 @@ describe('an attested connection', () => {
     })
   }
 
+  for (const expiresAt of [null, NOW / 1000]) {
+    test(`gets no ticket for a verdict that ${expiresAt === null ? 'sets no end' : 'holds no longer'}`, async () => {
+      const issuer = tickets()
+      assert.deepEqual((await link(clientAttests({ expiresAt }), issuer)).client.sessions, [])
+      // A client throws away what comes.
+      assert.deepEqual((await link(serverAttests({ expiresAt }), issuer)).client.sessions, [])
+    })
+  }
+
+  test('gets no ticket where what there is to remember is too much for one', async () => {
+    const issuer = tickets()
+    const alter = (result: AttestationResult): AttestationResult => ({
+      ...result,
+      submodules: { big: { status: 'affirming', vector: {}, policyIds: [], claims: { text: 'x'.repeat(10_000) } } },
+    })
+    const pair = await link(clientAttests({ alter }), issuer)
+    assert.equal(pair.server.status?.isAttested, true)
+    assert.deepEqual(pair.client.sessions, [])
+  })
+
   test('gets no ticket that a plain connection could use, nor uses a plain one', async () => {
     const issuer = tickets()
     const attested = await earn(serverAttests(), issuer)
@@ -231,5 +252,16 @@ describe('an external PSK', () => {
     assert.equal(pair.client.data, 'data of the server')
     assert.equal(pair.client.status?.isAttested, false)
     assert.equal(pair.client.status?.peer.reason, 'the server authenticates with a PSK')
+  })
+
+  test('does not go with an answer about attestation', async () => {
+    const { client, server } = serverAttests()
+    const extension = { type: defaultCodePoints.evidence_request, data: Uint8Array.of(1, 0, 1, 7) }
+    const alterPlug = alterAnswer(answer => ({ ...answer, extensions: [extension] }))
+    const pair = await connect(
+      { attestation: { ...client, require: 'optional' }, client: both },
+      { server: both, attestation: server, alterPlug },
+    )
+    assertRefused(pair, 'client', 'ERR_ATTESTATION_NEGOTIATION', AlertDescription.illegal_parameter)
   })
 })

@@ -93,7 +93,8 @@ export interface FakeVerifierOptions {
   readonly alter?: (result: AttestationResult) => AttestationResult
   readonly appraise?: VerifierSession['appraise']
   readonly newSession?: Verifier['newSession']
-  readonly expiresAt?: number
+  /** Seconds since 1970; an hour from now unless said. */
+  readonly expiresAt?: number | null
 }
 
 /** A Verifier that believes whoever says `genuine`, and knows one good measurement. */
@@ -159,7 +160,7 @@ export class FakeVerifier implements Verifier {
       attestedKey: claims.key === '' ? null : bytesOf(claims.key),
       challenge: challenge && bytesOf(claims.challenge),
       issuedAt: NOW / 1000,
-      expiresAt: this.#options.expiresAt ?? null,
+      expiresAt: this.#options.expiresAt === undefined ? NOW / 1000 + 3600 : this.#options.expiresAt,
       checks,
       isSimulated: true,
       token: null,
@@ -174,8 +175,9 @@ function check(name: string, expected: string, actual: string): Check {
 }
 
 function claimsIn(message: Cmw): Claims {
-  if (message.kind !== 'record') throw new Error('a record is expected')
-  return JSON.parse(Buffer.from(message.value).toString()) as Claims
+  const [first = message] = message.kind === 'collection' ? message.entries.values() : []
+  if (first.kind !== 'record') throw new Error('a record is expected')
+  return JSON.parse(Buffer.from(first.value).toString()) as Claims
 }
 
 export interface FakePresenterOptions {
