@@ -242,7 +242,7 @@ function unusualCitations({ path, text }: RepositoryFile): readonly string[] {
   })
 }
 
-const NAMED_DOCUMENT = /(RFC \d{3,5}|draft(-[a-z0-9]+)+|FIPS \d{3}(-\d)?|X\.\d{3}|document \d{5}) $/
+const NAMED_DOCUMENT = /(RFC \d{3,5}|draft(-[a-z0-9]+)+|FIPS \d{3}(-\d)?|X\.\d{3}|AMD \d{5}) $/
 const SECTION = /^§([A-Z]|\d+)(\.\d+)*(?!\w)/
 
 interface PackageJson {

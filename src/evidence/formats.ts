@@ -1,4 +1,5 @@
 import { type Cmw, sameMediaType, typeOfCmw } from '../rats/index.js'
+import { nitroFormat } from './aws-nitro/format.js'
 import { bareReport, boundReport } from './bound/format.js'
 import { sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
 import type { EvidenceFormat } from './format.js'
@@ -13,6 +14,7 @@ export const evidenceFormats: readonly EvidenceFormat[] = [
   bareReport(tdxQuotes),
   boundReport(sgxQuotes),
   bareReport(sgxQuotes),
+  nitroFormat,
   keyAttestationBundle,
   simulatedToken,
 ]

@@ -1,4 +1,7 @@
 export { type AppraisedReport, appraiseReport, type RegisteredPlatform, registered } from './appraise-platform.js'
+export { decodeNitroDocument, type NitroDocument } from './aws-nitro/document.js'
+export { NITRO_MEDIA_TYPE } from './aws-nitro/format.js'
+export { nitroPlatform } from './aws-nitro/platform.js'
 export {
   type BoundReportOptions,
   bareReport,

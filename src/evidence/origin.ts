@@ -25,7 +25,8 @@ export function checkOriginChain(kind: string, chain: PresentedChain, roots: Pla
     const isUnknown = error.reason === 'unknown_ca'
     const value = isUnknown ? Assertion.unrecognised : Assertion.cryptographicFailure
     const remedy = REMEDIES[error.reason] ?? 'find out who made this chain: it is not what the vendor issues'
-    return { finding: failed({ ...subject, actual: error.message }, remedy, 'instance-identity', value), trusted: null }
+    const { message: actual, code } = error
+    return { finding: failed({ ...subject, actual, code }, remedy, 'instance-identity', value), trusted: null }
   }
 }
 

@@ -1,4 +1,5 @@
 import { type RegisteredPlatform, registered } from './appraise-platform.js'
+import { nitroPlatform } from './aws-nitro/platform.js'
 import type { PolicyTerms } from './format.js'
 import { snpPlatform } from './sev-snp/platform.js'
 import { sgxPlatform } from './sgx/platform.js'
@@ -10,6 +11,7 @@ export const platforms: readonly RegisteredPlatform[] = [
   registered(snpPlatform),
   registered(tdxPlatform),
   registered(sgxPlatform),
+  registered(nitroPlatform),
   registered(simulatedPlatform),
 ]
 

@@ -1,4 +1,5 @@
 import type { Adapter } from './adapter.js'
+import { awsNitro } from './adapters/aws-nitro.js'
 import { cmw } from './adapters/cmw.js'
 import { sgxAdapter, tdxAdapter } from './adapters/dcap.js'
 import { ear } from './adapters/ear.js'
@@ -8,6 +9,7 @@ import { sevSnp } from './adapters/sev-snp.js'
 export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
   cmw,
   ear,
+  'aws-nitro': awsNitro,
   'sev-snp': sevSnp,
   sgx: sgxAdapter,
   tdx: tdxAdapter,
@@ -17,7 +19,6 @@ export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
  *  that stands neither here nor above fails. */
 export const withoutAdapter: readonly string[] = [
   'android-key',
-  'aws-nitro',
   'az-snp-vtpm',
   'az-tdx-vtpm',
   'cca',

@@ -12,7 +12,7 @@ export interface CertificateTable {
   readonly entries: ReadonlyMap<string, Uint8Array>
 }
 
-/** GUIDs of the table's entries (GHCB specification, document 56421 §4.1.8.1), in the order that they are printed in. */
+/** GUIDs of the table's entries (AMD 56421 §4.1.8.1), in the order that they are printed in. */
 const GUIDS = {
   vcek: '63da758de6644564adc5f4b93be8accd',
   vlek: 'a8074bc2a25a483eaae639c045a0b8a1',

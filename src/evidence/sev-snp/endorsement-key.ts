@@ -4,7 +4,7 @@ import { type Certificate, integerOf, octetsOf, readDer, Tag } from '../../x509/
 import { lineOfProductName, type ProductLine } from './product-line.js'
 import { type TcbPart, tcbParts } from './tcb-version.js'
 
-/** What a VCEK or VLEK certificate says about the key in it (AMD document 57230 §3.1, extensions below
+/** What a VCEK or VLEK certificate says about the key in it (AMD 57230 §3.1, extensions below
  *  1.3.6.1.4.1.3704.1). */
 export interface EndorsementKey {
   readonly kind: 'VCEK' | 'VLEK'

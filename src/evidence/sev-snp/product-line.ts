@@ -1,7 +1,7 @@
 /** The lines of processors that make SEV-SNP reports, each with a root of its own. */
 export type ProductLine = 'milan' | 'genoa' | 'turin'
 
-/** The line that CPUID family and model belong to (AMD document 57230 §3); undefined for one that is not known. */
+/** The line that CPUID family and model belong to (AMD 57230 §3); undefined for one that is not known. */
 export function lineOfCpu(family: number, model: number): ProductLine | undefined {
   if (family === 0x19) {
     if (model <= 0x0f) return 'milan'

@@ -3,7 +3,7 @@ import { MessageError } from '../../rats/index.js'
 import { lineOfCpu, type ProductLine } from './product-line.js'
 
 /*
- * ATTESTATION_REPORT (AMD SEV-SNP firmware ABI, document 56860 §7.3): 1184 bytes, integers little-endian.
+ * ATTESTATION_REPORT (SEV-SNP firmware ABI, AMD 56860 §7.3): 1184 bytes, integers little-endian.
  *
  *   0x000  version, guest_svn, policy                      0x180  reported_tcb
  *   0x010  family_id, image_id                             0x188  CPUID family, model, stepping (from version 3 on)

@@ -1,7 +1,7 @@
 import type { ProductLine } from './product-line.js'
 
 /** TCB_VERSION: the security patch levels of the parts of a platform's Trusted Computing Base (AMD SEV-SNP firmware
- *  ABI, document 56860 §2.2). They are compared one by one, never as a number of 64 bits. */
+ *  ABI, AMD 56860 §2.2). They are compared one by one, never as a number of 64 bits. */
 export interface TcbVersion {
   /** Firmware of the security processor's first boot stage; on Turin and later only. */
   readonly fmc: number | undefined
