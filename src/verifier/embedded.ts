@@ -58,7 +58,7 @@ export interface EmbeddedVerifierOptions {
   readonly evidenceTypes?: readonly string[]
   /** How long a session waits for Evidence, in ms; 60 000 unless said. */
   readonly sessionLifetime?: number
-  /** How many sessions may be open at a time; 10 000 unless said. */
+  /** How many sessions may be open, or be appraised, at a time; 10 000 unless said. */
   readonly mostSessions?: number
   /** How large Evidence may be, in bytes; 65 536 unless said. */
   readonly mostBytes?: number
@@ -135,9 +135,13 @@ class EmbeddedVerifier implements Verifier {
       nonce: session.nonce,
       appraise: async (submission: Submission): Promise<AttestationResult> => {
         checkCaller(submission)
-        const isInTime = session.close()
-        if (!isInTime) return this.#problem('ERR_VERIFIER_SESSION_EXPIRED', 'the session was opened too long ago')
-        return this.#appraised(submission)
+        const isInTime = session.begin()
+        try {
+          if (!isInTime) return this.#problem('ERR_VERIFIER_SESSION_EXPIRED', 'the session was opened too long ago')
+          return await this.#appraised(submission)
+        } finally {
+          session.end()
+        }
       },
     }
   }

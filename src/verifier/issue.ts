@@ -43,14 +43,15 @@ function appraisalOf(result: AttestationResult, name: string): EarAppraisal {
   const { vector = {}, policyIds = [], status = 'none', claims = {} } = result.submodules[name] ?? {}
   const attesterClaims = claimsToMap(claims)
   const isFirst = Object.keys(result.submodules)[0] === name
+  const isSound = result.checks.every(({ passed }) => passed)
   return {
     // A check that no vector speaks of can have failed too: then nobody else may take the result for a good one.
-    status: result.isAccepted || status === 'none' ? status : 'contraindicated',
+    status: isSound || status === 'none' ? status : 'contraindicated',
     ...(Object.keys(vector).length > 0 && { vector }),
     policyIds,
     ...(attesterClaims.size > 0 && { attesterClaims }),
     // One appraisal speaks for the key, and only if all of them are good.
-    ...(result.isAccepted && result.attestedKey && isFirst && { attestedKey: result.attestedKey }),
+    ...(isSound && result.attestedKey && isFirst && { attestedKey: result.attestedKey }),
     ...(result.isSimulated && { verifierClaims: new Map([['simulated', true]]) }),
   }
 }

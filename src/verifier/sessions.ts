@@ -24,13 +24,16 @@ export class VerifierBusyError extends Error {
 export interface OpenSession {
   /** 32 bytes. */
   readonly nonce: Uint8Array
-  /** Closes the session. @returns whether it was still open in time
-   *  @throws SessionMisuseError if it was closed before */
-  close(): boolean
+  /** Begins the one appraisal, which counts as long as it lasts.
+   *  @returns whether the session was still open in time
+   *  @throws SessionMisuseError if it was begun before */
+  begin(): boolean
+  /** Ends what was begun. */
+  end(): void
 }
 
 /** The sessions of a Verifier: each with a fresh nonce, for one appraisal, for a while. Peers make others open them,
- *  so there is a bound to how many are open at a time. */
+ *  so there is a bound to how many are open, or are being appraised, at a time. */
 export class Sessions {
   readonly #entropy: Pick<Entropy, 'bytes'>
   readonly #now: () => number
@@ -38,6 +41,7 @@ export class Sessions {
   readonly #most: number
   /** In the order of their ends. */
   readonly #open = new Map<OpenSession, number>()
+  #appraising = 0
 
   /** @param options.lifetime ms   @param options.now milliseconds since 1970 */
   constructor(options: {
@@ -59,16 +63,21 @@ export class Sessions {
       if (now < end) break
       this.#open.delete(session)
     }
-    if (this.#open.size >= this.#most) throw new VerifierBusyError(this.#most)
+    if (this.#open.size + this.#appraising >= this.#most) throw new VerifierBusyError(this.#most)
     const end = now + this.#lifetime
-    let isClosed = false
+    let state: 'open' | 'appraising' | 'ended' = 'open'
     const session: OpenSession = {
       nonce: this.#entropy.bytes(NONCE_LENGTH),
-      close: () => {
-        if (isClosed) throw new SessionMisuseError()
-        isClosed = true
+      begin: () => {
+        if (state !== 'open') throw new SessionMisuseError()
+        state = 'appraising'
         this.#open.delete(session)
+        this.#appraising++
         return this.#now() < end
+      },
+      end: () => {
+        if (state === 'appraising') this.#appraising--
+        state = 'ended'
       },
     }
     this.#open.set(session, end)

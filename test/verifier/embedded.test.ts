@@ -174,6 +174,25 @@ describe('a session', () => {
     await verifier.newSession({ signal: patient })
   })
 
+  test('counts while it is being appraised, and no longer', async () => {
+    const waiting = new AbortController()
+    const verifier = verifierOf({
+      mostSessions: 1,
+      endorsements: {
+        digest: '',
+        gather: (_, { signal }) =>
+          new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true })),
+      },
+    })
+    const { nonce: challenge, appraise } = await verifier.newSession({ signal: patient })
+    const message = await attesterOf().evidence({ type: KAT_MEDIA_TYPE, challenge, key: someKey, signal: patient })
+    const appraisal = appraise({ message, challenge, key: someKey, signal: waiting.signal })
+    await assert.rejects(verifier.newSession({ signal: patient }), { code: 'ERR_VERIFIER_BUSY' })
+    waiting.abort(new Error('over'))
+    await assert.rejects(appraisal, /over/)
+    await verifier.newSession({ signal: patient })
+  })
+
   for (const length of [0, 1, 7]) {
     test(`takes an expected challenge of ${length} bytes for a mistake of its caller's`, async () => {
       const session = await verifierOf().newSession({ signal: patient })
