@@ -6,14 +6,18 @@ import {
   AttributeValue,
   BasicConstraints,
   Certificate,
+  CertificateList,
   Extension,
   Extensions,
   KeyUsage,
   KeyUsageFlags,
   Name,
   RelativeDistinguishedName,
+  RevokedCertificate,
   SubjectPublicKeyInfo,
   TBSCertificate,
+  TBSCertList,
+  Time,
   Validity,
   Version,
 } from '@peculiar/asn1-x509'
@@ -63,6 +67,45 @@ export function issueCertificate(content: CertificateContent, issuerKey: KeyObje
     signatureValue: Uint8Array.from(signature).buffer,
   })
   return new Uint8Array(AsnConvert.serialize(certificate))
+}
+
+/** What a revocation list of a platform's hierarchy is to say. */
+export interface CrlContent {
+  /** Common name of its issuer. */
+  readonly issuer: string
+  /** Milliseconds since 1970. */
+  readonly thisUpdate: number
+  readonly nextUpdate: number
+  /** Of the certificates that are revoked: contents of INTEGERs. */
+  readonly serialNumbers: readonly Uint8Array[]
+}
+
+/** Makes a revocation list (RFC 5280 §5.1) for the hierarchy of a simulated platform.
+ *  @param issuerKey a private key on P-256 or P-384
+ *  @returns DER */
+export function issueCrl(content: CrlContent, issuerKey: KeyObject): Uint8Array {
+  const isP384 = issuerKey.asymmetricKeyDetails?.namedCurve === 'secp384r1'
+  const signature = new AlgorithmIdentifier({ algorithm: isP384 ? ECDSA_WITH_SHA384 : ECDSA_WITH_SHA256 })
+  const thisUpdate = new Time(new Date(content.thisUpdate))
+  const tbsCertList = new TBSCertList({
+    version: Version.v2,
+    signature,
+    issuer: nameOf(content.issuer),
+    thisUpdate,
+    nextUpdate: new Time(new Date(content.nextUpdate)),
+  })
+  if (content.serialNumbers.length > 0) {
+    tbsCertList.revokedCertificates = content.serialNumbers.map(
+      serial => new RevokedCertificate({ userCertificate: Uint8Array.from(serial).buffer, revocationDate: thisUpdate }),
+    )
+  }
+  const tbs = Buffer.from(AsnConvert.serialize(tbsCertList))
+  const list = new CertificateList({
+    tbsCertList,
+    signatureAlgorithm: signature,
+    signature: Uint8Array.from(sign(isP384 ? 'sha384' : 'sha256', tbs, issuerKey)).buffer,
+  })
+  return new Uint8Array(AsnConvert.serialize(list))
 }
 
 function nameOf(commonName: string): Name {
