@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { hashLength } from './hash.js'
 import { kindOf, PublicKey, signWith } from './signature.js'
 import { schemeRow, schemesFor } from './signature-scheme.js'
 
@@ -27,7 +28,7 @@ class LocalSigningKey implements SigningKey {
   constructor(key: KeyObject) {
     this.#key = key
     this.publicKey = new PublicKey(createPublicKey(key))
-    this.schemes = schemesFor(kindOf(key))
+    this.schemes = schemesFor(kindOf(key)).filter(scheme => hasRoomFor(key, scheme))
     if (this.schemes.length === 0) {
       throw new Error(`a key of type ${key.asymmetricKeyType} cannot sign a TLS 1.3 handshake`)
     }
@@ -38,6 +39,21 @@ class LocalSigningKey implements SigningKey {
     if (!row || !this.schemes.includes(scheme)) throw new Error('the key does not sign with the scheme asked for')
     return signWith(row.algorithm, this.#key, data)
   }
+}
+
+/** Whether an RSA key is long enough for the hash of a scheme, and its own parameters (RFC 4055 §1.2) allow it. */
+function hasRoomFor(key: KeyObject, scheme: number): boolean {
+  const algorithm = schemeRow(scheme)?.algorithm
+  const details = key.asymmetricKeyDetails
+  if (algorithm?.kind !== 'rsa-pss' || !details) return true
+  const length = hashLength[algorithm.hash]
+  const { modulusLength = 0, hashAlgorithm, mgf1HashAlgorithm, saltLength = 0 } = details
+  // RFC 8017 §9.1.1: the hash, a salt of the same length and two bytes more.
+  const isLongEnough = Math.ceil((modulusLength - 1) / 8) >= 2 * length + 2
+  const isAllowed =
+    hashAlgorithm === undefined ||
+    (hashAlgorithm === algorithm.hash && mgf1HashAlgorithm === algorithm.hash && saltLength <= length)
+  return isLongEnough && isAllowed
 }
 
 function privateKeyOf(key: KeyObject | string | Uint8Array, passphrase: string | undefined): KeyObject {
