@@ -1,16 +1,9 @@
 import { hex, utf8 } from '../bytes/index.js'
 import { hash } from '../crypto/index.js'
-import {
-  type ClaimValue,
-  type MeasurementSet,
-  type PlatformReference,
-  type PolicyTerms,
-  platformTerms,
-  type ReferenceValues,
-  type TcbReference,
-} from '../evidence/index.js'
+import type { ClaimValue, PlatformReference, ReferenceValues } from '../evidence/index.js'
 import type { Tier } from '../rats/index.js'
-import { Located } from './json-document.js'
+import { Located, PolicyError } from './json-document.js'
+import { type PlatformPolicy, platformsOf, shortText } from './platform-policy.js'
 
 /** An appraisal policy, as a person writes it in JSON (RFC 9334 §8.5). Members that are not named here are errors. */
 export interface PolicyDocument {
@@ -32,45 +25,6 @@ export interface PolicyDocument {
   readonly resultLifetimeSeconds?: number
 }
 
-/** What one kind of platform has to look like. */
-export interface PlatformPolicy {
-  /** `simulated`, or another kind that this version can appraise. */
-  readonly kind: string
-  /** The states of the software that are allowed, several at a time while a new release is rolled out. At least one,
-   *  unless `dangerouslyAcceptAnyMeasurement` is set. */
-  readonly measurements?: readonly MeasurementPolicy[]
-  /** Trusts the platform whatever software runs on it. */
-  readonly dangerouslyAcceptAnyMeasurement?: boolean
-  /** Whether the platform may be open to a debugger; false unless said. */
-  readonly allowDebug?: boolean
-  /** Lifecycle states that are allowed, for platforms that tell theirs; `["secured"]` unless said. */
-  readonly lifecycle?: readonly string[]
-  /** Claims that the platform has to make, by name: the value, or an array of values of which one will do. */
-  readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>>
-  /** The lowest versions that will do, by component, for platforms that tell theirs. */
-  readonly minimumVersions?: Readonly<Record<string, number>>
-  /** How the vendor's collateral may rate the platform, for platforms whose vendor rates them. */
-  readonly tcb?: TcbPolicy
-}
-
-/** How a platform's Trusted Computing Base may be rated. */
-export interface TcbPolicy {
-  /** The vendor's words that will do at any time; those that mean "up to date" unless said. */
-  readonly statuses?: readonly string[]
-  /** For how many days after a better TCB came out any other status will do, but for a revoked one: 0 to 365,
-   *  0 unless said. */
-  readonly graceDays?: number
-}
-
-/** One allowed state of a platform's software: all that it measures, and nothing besides. */
-export interface MeasurementPolicy {
-  /** For people: `release 1.4.2`; at most 64 characters. */
-  readonly name?: string
-  /** Digests by what they measure, such as `{ "workload": "9b2c…" }`: hex of 32, 48 or 64 bytes, or an array of them
-   *  of which one will do. */
-  readonly values: Readonly<Record<string, string | readonly string[]>>
-}
-
 /** An appraisal policy that was read and found sound. */
 export class Policy {
   /** What it is called in complaints and reports: the file's name. */
@@ -87,7 +41,7 @@ export class Policy {
   /** @param text JSON of a PolicyDocument   @param source what the text is called, such as the file's name
    *  @throws PolicyError with line and column, if it is no policy or one that pins too little to mean anything */
   static parse(text: string, source = 'policy.json'): Policy {
-    return new Policy(Located.parse(text, source), source)
+    return new Policy(contentOf(Located.parse(text, source), source))
   }
 
   /** A policy that is written in a program instead of a file.
@@ -96,26 +50,43 @@ export class Policy {
     return Policy.parse(JSON.stringify(document, null, 2), source)
   }
 
-  private constructor(document: Located, source: string) {
-    const members = document.members([
-      'version',
-      'name',
-      'platforms',
-      'clockLeewaySeconds',
-      'acceptedTiers',
-      'resultMaxAgeSeconds',
-      'resultLifetimeSeconds',
-    ])
-    if (!members.version) document.fail('a policy begins with "version": 1')
-    members.version.integer(1, 1)
-    this.source = source
-    this.name = members.name && shortText(members.name)
-    this.platforms = platformsOf(members.platforms, source)
-    this.clockLeewaySeconds = members.clockLeewaySeconds?.integer(0, 600) ?? 60
-    this.acceptedTiers = tiersOf(members.acceptedTiers)
-    this.resultMaxAgeSeconds = members.resultMaxAgeSeconds?.integer(1, 2_592_000) ?? 86_400
-    this.resultLifetimeSeconds = members.resultLifetimeSeconds?.integer(1, 2_592_000) ?? 3600
-    this.digest = digestOf(this)
+  /** One policy out of several, such as one per product: a platform may be what one of them allows, and in all else
+   *  the strictest counts. Where two name the same kind, the measurement sets of both are allowed, and what they say
+   *  besides has to be the same.
+   *  @throws PolicyError if it is not   @throws RangeError if there is no policy */
+  static combine(policies: readonly Policy[]): Policy {
+    const [first] = policies
+    if (!first) throw new RangeError('no policies were given, and nothing can be combined out of them')
+    const platforms = new Map<string, PlatformReference>()
+    for (const policy of policies) {
+      for (const [kind, reference] of policy.platforms) {
+        const held = platforms.get(kind)
+        platforms.set(kind, held ? joined(kind, held, reference) : reference)
+      }
+    }
+    const names = policies.flatMap(({ name }) => name ?? [])
+    return new Policy({
+      source: policies.map(({ source }) => source).join(' + '),
+      name: names.length === policies.length ? names.join(' + ') : undefined,
+      platforms,
+      clockLeewaySeconds: Math.min(...policies.map(policy => policy.clockLeewaySeconds)),
+      acceptedTiers: new Set(
+        [...first.acceptedTiers].filter(tier => policies.every(one => one.acceptedTiers.has(tier))),
+      ),
+      resultMaxAgeSeconds: Math.min(...policies.map(policy => policy.resultMaxAgeSeconds)),
+      resultLifetimeSeconds: Math.min(...policies.map(policy => policy.resultLifetimeSeconds)),
+    })
+  }
+
+  private constructor(content: PolicyContent) {
+    this.source = content.source
+    this.name = content.name
+    this.platforms = content.platforms
+    this.clockLeewaySeconds = content.clockLeewaySeconds
+    this.acceptedTiers = content.acceptedTiers
+    this.resultMaxAgeSeconds = content.resultMaxAgeSeconds
+    this.resultLifetimeSeconds = content.resultLifetimeSeconds
+    this.digest = digestOf(content)
   }
 
   /** The policy's part in an appraisal. */
@@ -124,165 +95,43 @@ export class Policy {
   }
 }
 
-function platformsOf(platforms: Located | undefined, source: string): ReadonlyMap<string, PlatformReference> {
-  const found = new Map<string, PlatformReference>()
-  for (const item of platforms?.items() ?? []) {
-    const { kind, reference } = platformOf(item, source)
-    if (found.has(kind)) {
-      item.fail(`is a second entry for ${kind}: put all of its measurement sets into one entry's measurements`)
-    }
-    found.set(kind, reference)
-  }
-  return found
-}
+type PolicyContent = Omit<Policy, 'digest' | 'referenceValues'>
 
-function platformOf(item: Located, source: string): { kind: string; reference: PlatformReference } {
-  const members = item.members([
-    'kind',
-    'measurements',
-    'dangerouslyAcceptAnyMeasurement',
-    'allowDebug',
-    'lifecycle',
-    'claims',
-    'minimumVersions',
-    'tcb',
+function contentOf(document: Located, source: string): PolicyContent {
+  const members = document.members([
+    'version',
+    'name',
+    'platforms',
+    'clockLeewaySeconds',
+    'acceptedTiers',
+    'resultMaxAgeSeconds',
+    'resultLifetimeSeconds',
   ])
-  if (!members.kind) return item.fail(`has no kind: one of ${[...platformTerms.keys()].join(', ')}`)
-  const kind = members.kind.text()
-  const terms = platformTerms.get(kind)
-  if (!terms) {
-    return members.kind.fail(
-      `is "${kind}", which is not a kind of platform here: ${[...platformTerms.keys()].join(', ')}`,
-    )
+  if (!members.version) return document.fail('a policy begins with "version": 1')
+  members.version.integer(1, 1)
+  return {
+    source,
+    name: members.name && shortText(members.name),
+    platforms: platformsOf(members.platforms, source),
+    clockLeewaySeconds: members.clockLeewaySeconds?.integer(0, 600) ?? 60,
+    acceptedTiers: tiersOf(members.acceptedTiers),
+    resultMaxAgeSeconds: members.resultMaxAgeSeconds?.integer(1, 2_592_000) ?? 86_400,
+    resultLifetimeSeconds: members.resultLifetimeSeconds?.integer(1, 2_592_000) ?? 3600,
   }
-  const acceptsAny = members.dangerouslyAcceptAnyMeasurement?.boolean() ?? false
-  const reference = {
-    source: `${source}: ${item.path}`,
-    measurementSets: measurementSetsOf(item, members.measurements, acceptsAny, terms),
-    allowsDebug: members.allowDebug?.boolean() ?? false,
-    lifecycles: lifecyclesOf(members.lifecycle, kind, terms),
-    claims: claimsOf(members.claims, kind, terms),
-    minimumVersions: minimumVersionsOf(members.minimumVersions, kind, terms),
-    tcb: tcbOf(members.tcb, kind, terms),
-  }
-  return { kind, reference }
 }
 
-function measurementSetsOf(
-  item: Located,
-  measurements: Located | undefined,
-  acceptsAny: boolean,
-  terms: PolicyTerms,
-): readonly MeasurementSet[] | null {
-  const sets = measurements?.items() ?? []
-  if (acceptsAny) {
-    if (measurements)
-      measurements.fail('says nothing while dangerouslyAcceptAnyMeasurement is true: leave out one of them')
-    return null
+function joined(kind: string, a: PlatformReference, b: PlatformReference): PlatformReference {
+  const [ours, theirs] = [requirementsOf(a), requirementsOf(b)]
+  const difference = Object.keys(ours).find(member => JSON.stringify(ours[member]) !== JSON.stringify(theirs[member]))
+  if (difference !== undefined || (a.measurementSets === null) !== (b.measurementSets === null)) {
+    const what = difference ?? 'dangerouslyAcceptAnyMeasurement'
+    throw new PolicyError(b.source, START, `says something else about ${kind} than ${a.source}: ${what} differs`)
   }
-  if (sets.length === 0) {
-    const place = measurements ?? item
-    place.fail(
-      'pins no measurement, so that any software on such a platform would be trusted: list the measurements, or set ' +
-        'dangerouslyAcceptAnyMeasurement if that is what you want',
-    )
-  }
-  return sets.map((set, i) => measurementSetOf(set, `measurements[${i}]`, terms))
+  const measurementSets = a.measurementSets && [...a.measurementSets, ...(b.measurementSets ?? [])]
+  return { ...a, source: `${a.source} + ${b.source}`, measurementSets }
 }
 
-function measurementSetOf(set: Located, fallbackName: string, terms: PolicyTerms): MeasurementSet {
-  const members = set.members(['name', 'values'])
-  if (!members.values) set.fail('has no values')
-  const values = new Map<string, readonly string[]>()
-  for (const [name, value] of members.values.entries()) {
-    const digests = (value.isArray ? value.items() : [value]).map(digestText)
-    if (digests.length === 0) value.fail('is an empty array, which nothing can match')
-    values.set(name, digests)
-  }
-  for (const [name, value] of members.values.entries()) {
-    if (terms.measurements && !terms.measurements.includes(name)) {
-      value.fail(`is not a measurement of this kind of platform: there are ${terms.measurements.join(', ')}`)
-    }
-  }
-  const missing = terms.requiredMeasurements.filter(name => !values.has(name))
-  if (missing.length > 0) {
-    members.values.fail(`does not pin ${missing.join(' and ')}, without which it says too little about what runs`)
-  }
-  return { name: members.name ? shortText(members.name) : fallbackName, values }
-}
-
-function digestText(value: Located): string {
-  const digest = value.text().toLowerCase()
-  if (!/^[0-9a-f]*$/.test(digest)) value.fail('has to be hexadecimal digits only')
-  if (![64, 96, 128].includes(digest.length)) {
-    value.fail(`has ${digest.length} hexadecimal digits, where a whole measurement has 64, 96 or 128`)
-  }
-  return digest
-}
-
-function lifecyclesOf(lifecycle: Located | undefined, kind: string, terms: PolicyTerms): readonly string[] | null {
-  if (terms.lifecycles.length === 0) {
-    if (lifecycle) lifecycle.fail(`cannot be asked for: platforms of kind ${kind} do not tell it`)
-    return null
-  }
-  if (!lifecycle) return ['secured']
-  const states = lifecycle.items().map(item => {
-    const state = item.text()
-    if (!terms.lifecycles.includes(state)) item.fail(`is "${state}", which is none of ${terms.lifecycles.join(', ')}`)
-    return state
-  })
-  if (states.length === 0) lifecycle.fail('allows no state, so that no platform could be trusted')
-  return states
-}
-
-function claimsOf(
-  claims: Located | undefined,
-  kind: string,
-  terms: PolicyTerms,
-): ReadonlyMap<string, readonly ClaimValue[]> {
-  const found = new Map<string, readonly ClaimValue[]>()
-  for (const [name, value] of claims?.entries() ?? []) {
-    if (!terms.claims.includes(name)) {
-      value.fail(`is not a claim of platforms of kind ${kind}: there are ${terms.claims.join(', ')}`)
-    }
-    const allowed = (value.isArray ? value.items() : [value]).map(one => one.scalar())
-    if (allowed.length === 0) value.fail('is an empty array, which nothing can match')
-    found.set(name, allowed)
-  }
-  return found
-}
-
-function minimumVersionsOf(
-  minimums: Located | undefined,
-  kind: string,
-  { versions = [] }: PolicyTerms,
-): ReadonlyMap<string, number> {
-  const found = new Map<string, number>()
-  for (const [name, value] of minimums?.entries() ?? []) {
-    if (!versions.includes(name)) {
-      const known = versions.length > 0 ? `: there are ${versions.join(', ')}` : ', which tell no versions'
-      value.fail(`is not a component of platforms of kind ${kind}${known}`)
-    }
-    found.set(name, value.integer(0, Number.MAX_SAFE_INTEGER))
-  }
-  return found
-}
-
-function tcbOf(tcb: Located | undefined, kind: string, { tcbStatuses }: PolicyTerms): TcbReference | null {
-  if (!tcbStatuses) {
-    if (tcb) tcb.fail(`cannot be asked for: nobody rates the TCB of platforms of kind ${kind}`)
-    return null
-  }
-  const members = tcb?.members(['statuses', 'graceDays']) ?? {}
-  const statuses = members.statuses?.items().map(item => {
-    const status = item.text()
-    if (!tcbStatuses.known.includes(status))
-      item.fail(`is "${status}", which is none of ${tcbStatuses.known.join(', ')}`)
-    return status
-  })
-  if (statuses?.length === 0) members.statuses?.fail('allows no status, so that no platform could be trusted')
-  return { statuses: statuses ?? tcbStatuses.usual, graceSeconds: (members.graceDays?.integer(0, 365) ?? 0) * 86_400 }
-}
+const START = { line: 1, column: 1 }
 
 function tiersOf(tiers: Located | undefined): ReadonlySet<Tier> {
   if (!tiers) return new Set<Tier>(['affirming'])
@@ -300,23 +149,13 @@ function tierOf(item: Located): Tier {
   return item.fail(`is "${tier}", but only affirming and warning can be acted on`)
 }
 
-function shortText(value: Located): string {
-  const text = value.text()
-  if (!/^[\x20-\x7e]{1,64}$/.test(text)) value.fail('has to be 1 to 64 printable ASCII characters')
-  return text
-}
-
 /** The digest over a normal form: names sorted (RFC 8785 §3.2.3), defaults filled in. What a set is called and where
  *  it stands has no part in any verdict, so it has none here. */
-function digestOf(policy: Policy): string {
+function digestOf(policy: PolicyContent): string {
   const platforms = [...policy.platforms].map(([kind, reference]) => ({
     kind,
+    ...requirementsOf(reference),
     measurements: reference.measurementSets?.map(set => JSON.stringify(sortedEntries(set.values))).sort() ?? 'any',
-    allowDebug: reference.allowsDebug,
-    lifecycle: reference.lifecycles && [...reference.lifecycles].sort(),
-    claims: sortedEntries(reference.claims),
-    minimumVersions: [...reference.minimumVersions].sort(),
-    tcb: reference.tcb && { ...reference.tcb, statuses: [...reference.tcb.statuses].sort() },
   }))
   const normal = {
     version: 1,
@@ -327,6 +166,17 @@ function digestOf(policy: Policy): string {
     resultLifetimeSeconds: policy.resultLifetimeSeconds,
   }
   return hex(hash('sha256', utf8(JSON.stringify(normal))))
+}
+
+/** All that is asked of a kind of platform besides its measurements, in normal form. */
+function requirementsOf(reference: PlatformReference): Readonly<Record<string, unknown>> {
+  return {
+    allowDebug: reference.allowsDebug,
+    lifecycle: reference.lifecycles && [...reference.lifecycles].sort(),
+    claims: sortedEntries(reference.claims),
+    minimumVersions: [...reference.minimumVersions].sort(),
+    tcb: reference.tcb && { ...reference.tcb, statuses: [...reference.tcb.statuses].sort() },
+  }
 }
 
 function sortedEntries(map: ReadonlyMap<string, readonly ClaimValue[]>): unknown {

@@ -121,6 +121,65 @@ describe('the digest of a policy', () => {
   })
 })
 
+describe('several policies', () => {
+  const one = Policy.from(
+    { version: 1, name: 'a', platforms: [{ kind: 'simulated', measurements: [{ values: { workload: digest } }] }] },
+    'a.json',
+  )
+  const other = Policy.from(
+    {
+      version: 1,
+      name: 'b',
+      platforms: [
+        { kind: 'simulated', measurements: [{ values: { workload: 'cd'.repeat(32) } }] },
+        { kind: 'sev-snp', measurements: [{ values: { launch: 'ef'.repeat(48) } }] },
+      ],
+      clockLeewaySeconds: 5,
+      acceptedTiers: ['affirming', 'warning'],
+      resultLifetimeSeconds: 9,
+    },
+    'b.json',
+  )
+
+  test('allow together what one of them allows, and are as strict as the strictest in all else', () => {
+    const both = Policy.combine([one, other])
+    assert.deepEqual([...both.platforms.keys()], ['simulated', 'sev-snp'])
+    assert.deepEqual(
+      both.platforms.get('simulated')?.measurementSets?.map(({ values }) => values.get('workload')),
+      [[digest], ['cd'.repeat(32)]],
+    )
+    assert.deepEqual([...both.acceptedTiers], ['affirming'])
+    assert.equal(both.clockLeewaySeconds, 5)
+    assert.equal(both.resultLifetimeSeconds, 9)
+    assert.equal(both.resultMaxAgeSeconds, 86_400)
+    assert.equal(both.name, 'a + b')
+    assert.equal(both.source, 'a.json + b.json')
+    assert.equal(both.digest, Policy.combine([other, one]).digest)
+    assert.equal(Policy.combine([one]).digest, one.digest)
+  })
+
+  const changes: readonly (readonly [string, object])[] = [
+    ['allowDebug', { allowDebug: true }],
+    ['lifecycle', { lifecycle: ['secured', 'decommissioned'] }],
+    ['claims', { claims: { 'instance-id': '01' } }],
+    ['dangerouslyAcceptAnyMeasurement', { measurements: undefined, dangerouslyAcceptAnyMeasurement: true }],
+  ]
+  for (const [what, change] of changes) {
+    test(`cannot be combined when they differ about a platform in ${what}`, () => {
+      const [platform] = complete.platforms ?? []
+      assert.ok(platform)
+      const { measurements } = platform
+      const differing = Policy.from({
+        version: 1,
+        platforms: [{ kind: 'simulated', ...(measurements && { measurements }), ...change }],
+      })
+      assert.throws(() => Policy.combine([one, differing]), new RegExp(`simulated than a\\.json.*: ${what} differs`))
+    })
+  }
+
+  test('are at least one', () => assert.throws(() => Policy.combine([]), RangeError))
+})
+
 /** What a policy with one platform says about it: the rest of the document is in order. */
 function withPlatform(text: string): string {
   return `{\n  "version": 1,\n  "platforms": [\n    ${text}\n  ]\n}`
