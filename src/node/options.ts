@@ -60,7 +60,7 @@ export interface SecureContextOptions {
   readonly recordSizeLimit?: number
   /** Pads records: to a multiple of so many bytes, or by as many as the function says (RFC 8446 §5.4). */
   readonly recordPadding?: number | ((contentLength: number) => number)
-  /** The largest Certificate message that we take, in bytes. Default: 131072. */
+  /** The largest Certificate message that we take, in bytes. Default: 262144, since Evidence may stand in it. */
   readonly maxCertificateLength?: number
 }
 

@@ -59,7 +59,7 @@ export class SecureContext {
     this.crls = options.crl === undefined ? undefined : listOf(options.crl).flatMap(crlsOf)
     this.recordSizeLimit = checkedRecordSizeLimit(options.recordSizeLimit)
     this.recordPadding = paddingRule(options.recordPadding)
-    this.maxCertificateLength = options.maxCertificateLength ?? 131_072
+    this.maxCertificateLength = options.maxCertificateLength ?? 262_144
   }
 
   /** Whether there is an X.509 credential to present. */
