@@ -60,9 +60,7 @@ const anyValue = fc.record(
     e: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
     f: octets({ minLength: 3, maxLength: 3 }),
     g: octets({ maxLength: 20 }),
-    h: fc.array(fc.record({ kind: fc.integer({ min: 0, max: 255 }), body: octets({ maxLength: 300 }) }), {
-      maxLength: 5,
-    }),
+    h: fc.array(inner, { maxLength: 5 }),
     i: fc.boolean(),
     j: fc.constant<true>(true),
     k: octets({ maxLength: 100 }),
