@@ -63,7 +63,13 @@ for (const [name, ends] of [
     })
 
     test('agree on what was negotiated', async t => {
-      const { server, client } = await ends(t, { ALPNProtocols: ['x', 'y'] }, { ALPNProtocols: ['y', 'z'] })
+      // Which group is the first choice depends on the version of Node.
+      const ecdhCurve = 'X25519'
+      const { server, client } = await ends(
+        t,
+        { ecdhCurve, ALPNProtocols: ['x', 'y'] },
+        { ecdhCurve, ALPNProtocols: ['y', 'z'] },
+      )
       assert.equal(server.alpnProtocol, 'y')
       assert.equal(client.alpnProtocol, 'y')
       assert.equal(Reflect.get(server, 'servername'), 'localhost')
