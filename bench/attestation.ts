@@ -1,6 +1,5 @@
-import { type ServerOptions, systemEntropy } from 'attested-tls'
+import { createVerifier, type ServerOptions } from 'attested-tls'
 import { measured, SimulatedAttester, SimulatedRoot } from 'attested-tls/attester'
-import { embeddedVerifier, Policy } from 'attested-tls/verifier'
 
 /** Attestation as it is measured: the server's Evidence, appraised inside the client. */
 export interface AttestationSetup {
@@ -25,13 +24,11 @@ export function attestingServer(): {
 
 /** The attestation options of its clients. */
 export function demandingClient({ root, workload }: AttestationSetup): ServerOptions['attestation'] {
-  const verifier = embeddedVerifier({
-    policy: Policy.from({ version: 1, platforms: [{ kind: 'simulated', measurements: [{ values: { workload } }] }] }),
+  const verifier = createVerifier({
+    policy: { version: 1, platforms: [{ kind: 'simulated', measurements: [{ values: { workload } }] }] },
     roots: { simulated: [root] },
     dangerouslyTrustSimulatedPlatforms: true,
     warn: () => {},
-    now: Date.now,
-    entropy: systemEntropy,
   })
-  return { profile: 'draft08', verifier, peerCredentials: ['x509'] }
+  return { profile: 'draft08', verifier }
 }

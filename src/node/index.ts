@@ -4,7 +4,7 @@ export {
   type AttestationStatus,
   type BindingLevel,
 } from '../attestation/index.js'
-export { type SigningKey, signingKey, systemEntropy } from '../crypto/index.js'
+export { type SigningKey, signingKey } from '../crypto/index.js'
 export { AlertDescription, AlertReceived, alertName, MisuseError, ProtocolError } from '../handshake/index.js'
 export { ConnectionEnded } from '../tls/index.js'
 export { CertificateError } from '../x509/index.js'
