@@ -21,6 +21,8 @@ export interface Endorsements {
 export interface InstanceKeys {
   /** @param kind the kind of platform, such as `psa`   @param id the instance as its reports name it */
   keyOf(kind: string, id: Uint8Array): PublicKey | undefined
+  /** The secret that an instance makes authentication codes with instead of signatures; absent where no kind does. */
+  secretOf?(kind: string, id: Uint8Array): Uint8Array | undefined
 }
 
 /** One piece of collateral that Evidence asks for, so that a source can get it before the appraisal. */
@@ -85,9 +87,19 @@ export interface InstanceKey {
   readonly key: PublicKey
 }
 
+/** A secret that was registered for one instance: whoever has it can make its reports. Only for platforms that have
+ *  no room for a signature (RFC 9783 §5.1 recommends against it). */
+export interface InstanceSecret {
+  readonly kind: string
+  readonly id: Uint8Array
+  /** At least 32 bytes. */
+  readonly secret: Uint8Array
+}
+
 /** Endorsements that do not change. */
 export interface FixedEndorsementsOptions {
   readonly instanceKeys?: readonly InstanceKey[]
+  readonly instanceSecrets?: readonly InstanceSecret[]
   readonly sevSnp?: SnpEndorsements
   readonly dcap?: FixedDcapEndorsements
 }
@@ -99,18 +111,27 @@ export class FixedEndorsements implements EndorsementSource, Endorsements {
   readonly sevSnp?: SnpEndorsements
   readonly dcap?: DcapEndorsements
 
-  /** @throws TypeError if two keys are registered for one instance */
+  /** @throws TypeError if two keys are registered for one instance, or a secret is shorter than 32 bytes */
   constructor(options: FixedEndorsementsOptions = {}) {
     if (options.sevSnp) this.sevSnp = options.sevSnp
     if (options.dcap) this.dcap = options.dcap
     const keys = new Map<string, PublicKey>()
-    for (const { kind, id, key } of options.instanceKeys ?? []) {
-      const name = `${kind} ${hex(id)}`
-      if (keys.has(name)) throw new TypeError(`two keys are registered for the ${kind} instance ${hex(id)}`)
-      keys.set(name, key)
+    const secrets = new Map<string, Uint8Array>()
+    for (const { kind, id, key } of options.instanceKeys ?? []) keys.set(newName(kind, id, keys, secrets), key)
+    for (const { kind, id, secret } of options.instanceSecrets ?? []) {
+      if (secret.length < 32)
+        throw new TypeError(`the secret of the ${kind} instance ${hex(id)} is shorter than 32 bytes`)
+      // Both at once would let the weaker of the two speak for the instance.
+      secrets.set(newName(kind, id, keys, secrets), Uint8Array.from(secret))
     }
-    this.instanceKeys = { keyOf: (kind, id) => keys.get(`${kind} ${hex(id)}`) }
-    const entries = [...keys].map(([name, key]) => `${name} ${hex(key.spki)}`).sort()
+    this.instanceKeys = {
+      keyOf: (kind, id) => keys.get(nameOf(kind, id)),
+      secretOf: (kind, id) => secrets.get(nameOf(kind, id)),
+    }
+    const entries = [
+      ...[...keys].map(([name, key]) => `${name} ${hex(key.spki)}`),
+      ...[...secrets].map(([name, secret]) => `${name} secret ${hex(hash('sha256', secret))}`),
+    ].sort()
     if (options.dcap) entries.push(`dcap ${options.dcap.digest}`)
     this.digest = hex(hash('sha256', new TextEncoder().encode(entries.join())))
   }
@@ -118,4 +139,15 @@ export class FixedEndorsements implements EndorsementSource, Endorsements {
   gather(): Endorsements {
     return this
   }
+}
+
+function newName(kind: string, id: Uint8Array, ...taken: readonly ReadonlyMap<string, unknown>[]): string {
+  const name = nameOf(kind, id)
+  if (taken.some(map => map.has(name)))
+    throw new TypeError(`two keys are registered for the ${kind} instance ${hex(id)}`)
+  return name
+}
+
+function nameOf(kind: string, id: Uint8Array): string {
+  return `${kind} ${hex(id)}`
 }

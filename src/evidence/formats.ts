@@ -4,6 +4,7 @@ import { bareReport, boundReport } from './bound/format.js'
 import { sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
 import type { EvidenceFormat } from './format.js'
 import { keyAttestationBundle } from './kat/format.js'
+import { psaToken } from './psa/format.js'
 import { simulatedToken } from './simulated/format.js'
 
 /** Every format of Evidence that can be appraised here, the preferred one first. A new one is a folder and a row. */
@@ -16,6 +17,7 @@ export const evidenceFormats: readonly EvidenceFormat[] = [
   bareReport(sgxQuotes),
   nitroFormat,
   keyAttestationBundle,
+  psaToken,
   simulatedToken,
 ]
 

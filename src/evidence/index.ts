@@ -50,6 +50,7 @@ export {
   type FixedEndorsementsOptions,
   type InstanceKey,
   type InstanceKeys,
+  type InstanceSecret,
   MissingEndorsement,
 } from './endorsements.js'
 export { type LoggedEvent, type RegisterHash, replayLog } from './event-log/log.js'
@@ -82,6 +83,17 @@ export { recordOf, wellFormed } from './message.js'
 export { type CheckedChain, checkOriginChain, signatureFinding } from './origin.js'
 export { PlatformRoots, type PresentedChain, RootsByKind, type TrustedChain } from './platform-roots.js'
 export { platforms, platformTerms } from './platforms.js'
+export {
+  decodePsaClaims,
+  encodePsaClaims,
+  PSA_2_0_0_PROFILE,
+  PSA_LEGACY_PROFILE,
+  PSA_PROFILE,
+  type PsaClaims,
+} from './psa/claims.js'
+export type { ArmComponent } from './psa/component.js'
+export { PSA_2_0_0_MEDIA_TYPE, PSA_ANY_MEDIA_TYPE, PSA_LEGACY_MEDIA_TYPE, PSA_MEDIA_TYPE } from './psa/format.js'
+export { type PsaToken, psaPlatform } from './psa/platform.js'
 export {
   type ClaimValue,
   compareWithReferenceValues,

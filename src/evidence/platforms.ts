@@ -1,6 +1,7 @@
 import { type RegisteredPlatform, registered } from './appraise-platform.js'
 import { nitroPlatform } from './aws-nitro/platform.js'
 import type { PolicyTerms } from './format.js'
+import { psaPlatform } from './psa/platform.js'
 import { snpPlatform } from './sev-snp/platform.js'
 import { sgxPlatform } from './sgx/platform.js'
 import { simulatedPlatform } from './simulated/platform.js'
@@ -12,6 +13,7 @@ export const platforms: readonly RegisteredPlatform[] = [
   registered(tdxPlatform),
   registered(sgxPlatform),
   registered(nitroPlatform),
+  registered(psaPlatform),
   registered(simulatedPlatform),
 ]
 

@@ -44,6 +44,11 @@ export function sign1From(value: CborValue, rules: CborRules = 'tolerant'): Cose
   return messageOf('Sign1', value, rules)
 }
 
+/** The same for a COSE_Mac0. @throws MessageError */
+export function mac0From(value: CborValue, rules: CborRules = 'tolerant'): CoseMessage {
+  return messageOf('Mac0', value, rules)
+}
+
 /** How strictly a COSE message is checked. */
 export interface CoseCheck {
   /** JOSE names of the algorithms that will do; absent, all of `messageAlgorithms`. */

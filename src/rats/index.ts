@@ -36,6 +36,7 @@ export {
   decodeMac0,
   decodeSign1,
   isSignedBy,
+  mac0From,
   makeMac0,
   makeSign1,
   sign1From,

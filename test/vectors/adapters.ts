@@ -3,6 +3,7 @@ import { awsNitro } from './adapters/aws-nitro.js'
 import { cmw } from './adapters/cmw.js'
 import { sgxAdapter, tdxAdapter } from './adapters/dcap.js'
 import { ear } from './adapters/ear.js'
+import { psa } from './adapters/psa.js'
 import { sevSnp } from './adapters/sev-snp.js'
 
 /** By format, what runs its vectors: a row per format, each in a file of `adapters/`. */
@@ -10,6 +11,7 @@ export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
   cmw,
   ear,
   'aws-nitro': awsNitro,
+  psa,
   'sev-snp': sevSnp,
   sgx: sgxAdapter,
   tdx: tdxAdapter,
@@ -25,7 +27,6 @@ export const withoutAdapter: readonly string[] = [
   'corim',
   'nvidia-gpu',
   'parsec-tpm',
-  'psa',
   'tpm-certify',
   'tpm-enacttrust',
   'tpm-quote',
