@@ -9,6 +9,7 @@ import {
   tcbInfoFrom,
   tdxPlatform,
 } from '#src/evidence/index.js'
+import { MessageError } from '#src/rats/index.js'
 import { appraise, collateral, DAY, failures, flipped, intel, measurements, NOON, platform } from '../support/intel.js'
 
 const quote = platform.tdxQuote(measurements)
@@ -98,6 +99,14 @@ describe('a quote is refused', () => {
     }
   })
 
+  test('with any byte changed in front of its certificates', () => {
+    const { certificationData, trailing } = decodeQuote(quote)
+    const end = quote.length - trailing - certificationData.data.length
+    for (let offset = 0; offset < end; offset += 7) {
+      assert.notDeepEqual(failuresOrMalformed(flipped(quote, offset)), [], `byte ${offset}`)
+    }
+  })
+
   test('whose inner lengths do not come out even', () => {
     const inner = signedLength + 4 + 128 + 2
     assert.throws(() => decodeQuote(flipped(quote, inner)), { code: 'ERR_RATS_MALFORMED' })
@@ -108,6 +117,16 @@ describe('a quote is refused', () => {
     assert.throws(() => tdxPlatform.decode(sgxQuote), { code: 'ERR_RATS_MALFORMED' })
   })
 })
+
+/** What a quote is refused for; `malformed` where it cannot be read, or asks for a certificate that nobody has. */
+function failuresOrMalformed(bytes: Uint8Array): readonly string[] {
+  try {
+    return failures(bytes)
+  } catch (error) {
+    if (error instanceof MessageError || error instanceof MissingEndorsement) return ['malformed']
+    throw error
+  }
+}
 
 /** The SVN of TDX module 1.5, with one byte zero. */
 function zeroAt(index: number): Uint8Array {
