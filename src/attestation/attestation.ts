@@ -72,6 +72,7 @@ function plugOf(settings: Settings, participant: Participant): Plug {
     examine: (hs, peer, publicKey) => examine(participant, hs, peer, publicKey),
     complete() {
       participant.status.isEstablished = true
+      participant.closeSession()
     },
     saveSession: () => saveSession(participant),
     restoreSession(state) {

@@ -61,7 +61,14 @@ export class Participant {
     if (peerNonce && equalBytes(nonce, peerNonce)) throw failedVerifier("the Verifier's nonce is the one of the peer")
     nonces.add(nonce)
     this.session = session
+    signal.addEventListener('abort', () => this.closeSession(), { once: true })
     return nonce
+  }
+
+  /** Tells the Verifier that no Evidence will come. */
+  closeSession(): void {
+    this.session?.close?.()
+    this.session = undefined
   }
 
   async #ask(signal: AbortSignal, verifier: Verifier): Promise<VerifierSession> {

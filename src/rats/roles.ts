@@ -63,6 +63,9 @@ export interface VerifierSession {
   /** Appraises. An unfavourable verdict is an Attestation Result; an appraisal that could not be done is one too,
    *  with status `none`. Rejects only when `signal` fires. May be called once. */
   appraise(submission: Submission): Promise<AttestationResult>
+  /** Nobody will ask for an appraisal any more: what the session takes up may be let go. May be called at any time, and
+   *  more than once. */
+  close?(): void
 }
 
 /** Appraises Evidence (RFC 9334 §3). */

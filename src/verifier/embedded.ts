@@ -133,6 +133,7 @@ class EmbeddedVerifier implements Verifier {
     const session = this.#sessions.open()
     return {
       nonce: session.nonce,
+      close: () => session.close(),
       appraise: async (submission: Submission): Promise<AttestationResult> => {
         checkCaller(submission)
         const isInTime = session.begin()

@@ -30,6 +30,8 @@ export interface OpenSession {
   begin(): boolean
   /** Ends what was begun. */
   end(): void
+  /** Lets go of a session that nothing was begun in; otherwise nothing happens. */
+  close(): void
 }
 
 /** The sessions of a Verifier: each with a fresh nonce, for one appraisal, for a while. Peers make others open them,
@@ -78,6 +80,10 @@ export class Sessions {
       end: () => {
         if (state === 'appraising') this.#appraising--
         state = 'ended'
+      },
+      close: () => {
+        if (state === 'open') state = 'ended'
+        this.#open.delete(session)
       },
     }
     this.#open.set(session, end)

@@ -243,6 +243,33 @@ for (const side of ['client', 'server'] as const) {
   })
 }
 
+describe('a session at the Verifier', () => {
+  test('is closed where the peer does not attest, or has results', async () => {
+    const verifier = new FakeVerifier()
+    await connect({ attestation: { verifier, require: 'optional' } }, {})
+    await connect({ attestation: { verifier } }, { attestation: { presenter: new FakePresenter() } })
+    assert.equal(verifier.nonces.length, 2)
+    assert.equal(verifier.open, 0)
+  })
+
+  test('is closed when the connection ends before there is Evidence', async () => {
+    const verifier = new FakeVerifier()
+    const attester = new FakeAttester()
+    attester.evidence = never
+    const pair = await connect(
+      { attestation: { verifier } },
+      { attestation: { attester, verifier, require: 'optional' } },
+      ({ client, server }) => {
+        assert.equal(verifier.open, 1)
+        client.connection.fail(new Error('the caller has gone'))
+        server.connection.receiveEnd()
+      },
+    )
+    assert.equal(pair.client.isEstablished, false)
+    assert.equal(verifier.open, 0)
+  })
+})
+
 describe('results of the passport model', () => {
   test('are refused as Evidence is', async () => {
     const presenter = new FakePresenter({ alter: claims => ({ ...claims, signature: 'forged' }) })

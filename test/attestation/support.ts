@@ -105,6 +105,8 @@ export class FakeVerifier implements Verifier {
   policyDigest = 'policy 1'
   readonly appraised: { readonly challenge: Uint8Array; readonly key: IdentityKey | null }[] = []
   readonly nonces: Uint8Array[] = []
+  /** Sessions that take up room. */
+  open = 0
   readonly #options: FakeVerifierOptions
 
   constructor(options: FakeVerifierOptions = {}) {
@@ -122,10 +124,18 @@ export class FakeVerifier implements Verifier {
     if (this.#options.newSession) return this.#options.newSession(options)
     const nonce = this.#options.nonce?.() ?? systemEntropy.bytes(32)
     this.nonces.push(nonce)
+    this.open++
+    let isOpen = true
+    const close = () => {
+      if (isOpen) this.open--
+      isOpen = false
+    }
     return {
       nonce,
+      close,
       appraise: async submission => {
         const { challenge, key, message } = submission
+        close()
         this.appraised.push({ challenge, key })
         if (this.#options.appraise) return this.#options.appraise(submission)
         return this.#result(message, key, challenge)

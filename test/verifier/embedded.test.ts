@@ -174,6 +174,19 @@ describe('a session', () => {
     await verifier.newSession({ signal: patient })
   })
 
+  test('makes room when it is closed, and appraises nothing after that', async () => {
+    const verifier = verifierOf({ mostSessions: 1 })
+    const session = await verifier.newSession({ signal: patient })
+    session.close?.()
+    session.close?.()
+    await verifier.newSession({ signal: patient })
+    const { nonce: challenge } = session
+    const message = await attesterOf().evidence({ type: KAT_MEDIA_TYPE, challenge, key: someKey, signal: patient })
+    await assert.rejects(session.appraise({ message, challenge, key: someKey, signal: patient }), {
+      code: 'ERR_VERIFIER_SESSION_USED',
+    })
+  })
+
   test('counts while it is being appraised, and no longer', async () => {
     const waiting = new AbortController()
     const verifier = verifierOf({
