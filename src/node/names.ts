@@ -70,9 +70,17 @@ function wireList(bytes: Uint8Array): Uint8Array[] {
   return list
 }
 
+/** The group of a key exchange in the words of node:tls: what is no plain Diffie-Hellman is a `TLSGroup`. */
+export interface EphemeralKey {
+  readonly type: 'ECDH' | 'TLSGroup'
+  readonly name: string
+  /** Bits. */
+  readonly size?: number
+}
+
 /** What node:tls calls the group of a key exchange. */
-export function ephemeralKeyOf(group: number): { readonly type: string; readonly name: string; readonly size: number } {
-  return EPHEMERAL_KEYS.get(group) ?? { type: 'ECDH', name: String(group), size: 0 }
+export function ephemeralKeyOf(group: number): EphemeralKey {
+  return EPHEMERAL_KEYS.get(group) ?? { type: 'TLSGroup', name: String(group) }
 }
 
 function split(list: string | undefined): readonly string[] {
@@ -117,11 +125,10 @@ const SCHEMES: ReadonlyMap<string, readonly number[]> = new Map([
   ['rsa+sha512', [SignatureScheme.rsa_pkcs1_sha512]],
 ])
 
-const EPHEMERAL_KEYS: ReadonlyMap<number, { readonly type: string; readonly name: string; readonly size: number }> =
-  new Map([
-    [NamedGroup.x25519, { type: 'ECDH', name: 'X25519', size: 253 }],
-    [NamedGroup.secp256r1, { type: 'ECDH', name: 'prime256v1', size: 256 }],
-    [NamedGroup.secp384r1, { type: 'ECDH', name: 'secp384r1', size: 384 }],
-    [NamedGroup.secp521r1, { type: 'ECDH', name: 'secp521r1', size: 521 }],
-    [NamedGroup.X25519MLKEM768, { type: 'KEM', name: 'X25519MLKEM768', size: 768 }],
-  ])
+const EPHEMERAL_KEYS: ReadonlyMap<number, EphemeralKey> = new Map([
+  [NamedGroup.x25519, { type: 'ECDH', name: 'X25519', size: 253 }],
+  [NamedGroup.secp256r1, { type: 'ECDH', name: 'prime256v1', size: 256 }],
+  [NamedGroup.secp384r1, { type: 'ECDH', name: 'secp384r1', size: 384 }],
+  [NamedGroup.secp521r1, { type: 'ECDH', name: 'secp521r1', size: 521 }],
+  [NamedGroup.X25519MLKEM768, { type: 'TLSGroup', name: 'X25519MLKEM768' }],
+])

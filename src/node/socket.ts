@@ -9,7 +9,7 @@ import { Aborted, ConnectionReset, HandshakeTimeout } from './errors.js'
 import { appendKeyLog } from './key-log-file.js'
 import { legacyCertificate } from './legacy-certificate.js'
 import { endTransport, linger } from './linger.js'
-import { ephemeralKeyOf } from './names.js'
+import { type EphemeralKey, ephemeralKeyOf } from './names.js'
 import { IdentityRefused } from './peer.js'
 import type { Begun, Plan } from './plan.js'
 import { TransportSocket } from './transport-socket.js'
@@ -135,7 +135,7 @@ export class AttestedSocket extends TransportSocket {
   }
 
   /** The group of the key exchange; an empty object before it is known, null on a server. */
-  getEphemeralKeyInfo(): { type: string; name: string; size: number } | object | null {
+  getEphemeralKeyInfo(): EphemeralKey | object | null {
     if (this.#plan.side === 'server') return null
     return this.#established ? ephemeralKeyOf(this.#established.group) : {}
   }
