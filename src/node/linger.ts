@@ -40,6 +40,6 @@ export function endTransport(transport: Duplex): void {
     transport.destroy()
     return
   }
-  transport.on('error', () => {})
-  transport.end(() => transport.destroy())
+  if (transport.writableFinished) transport.destroy()
+  else transport.end(() => transport.destroy())
 }

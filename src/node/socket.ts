@@ -271,9 +271,7 @@ export class AttestedSocket extends TransportSocket {
     if (this.#hasRefused) linger(transport)
     else if (error) transport.destroy()
     else endTransport(transport)
-    this.#writes.drop(
-      error ?? new MisuseError('the connection was closed before this was sent', 'ERR_STREAM_DESTROYED'),
-    )
+    if (!this.#writes.isEmpty) this.#writes.drop(error ?? destroyed())
     callback(error)
   }
 
@@ -438,13 +436,13 @@ export class AttestedSocket extends TransportSocket {
   /** What has to be said before the transport is ended. */
   #sayGoodbye(error: Error | null): void {
     const { connection } = this.#begun ?? {}
-    if (!connection) return
+    if (!connection || connection.state === 'closed') return
     // If all that was written has been sent, the end is one (RFC 8446 §6.1). Otherwise the peer is to see that it was
     // cut short.
     if (connection.state === 'handshake' || (!error && this.#writes.isEmpty)) connection.close()
     this.#flush(connection)
     // Whoever still waits on our behalf need not; nothing of this is sent any more.
-    connection.fail(error ?? new MisuseError('the socket was destroyed', 'ERR_STREAM_DESTROYED'))
+    connection.fail(error ?? destroyed())
   }
 
   #expire(): void {
@@ -507,6 +505,10 @@ export class AttestedSocket extends TransportSocket {
 /** An error as the caller is to see it: what the caller's own check refused with comes back as it was. */
 function surfaced(error: Error): Error {
   return error instanceof IdentityRefused ? error.refusal : error
+}
+
+function destroyed(): Error {
+  return new MisuseError('the socket was destroyed before this was sent', 'ERR_STREAM_DESTROYED')
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

@@ -16,10 +16,7 @@ export abstract class TransportSocket extends Duplex {
     transport: Duplex,
     options: { readonly allowHalfOpen?: boolean; readonly highWaterMark?: number },
   ) {
-    super({
-      allowHalfOpen: options.allowHalfOpen ?? false,
-      ...(options.highWaterMark === undefined ? {} : { highWaterMark: options.highWaterMark }),
-    })
+    super({ allowHalfOpen: options.allowHalfOpen ?? false, highWaterMark: options.highWaterMark ?? HIGH_WATER_MARK })
     this.transport = transport
     // When the peer has ended there is still our goodbye to be said: this stream has its own say in when to end.
     transport.allowHalfOpen = true
@@ -125,6 +122,9 @@ export abstract class TransportSocket extends Duplex {
     this.transport.on('error', ignore)
   }
 }
+
+/** Four full records: what is written together is sealed and sent together. */
+const HIGH_WATER_MARK = 65_536
 
 /** What of a transport has addresses and a handle; undefined for a stream that has none. */
 function networkOf(transport: Duplex): Socket | TransportSocket | undefined {

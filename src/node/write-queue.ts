@@ -59,7 +59,8 @@ export class WriteQueue {
         const done = this.#done
         this.#done = undefined
         this.#chunks = []
-        done()
+        // Not at once: what is written in the same turn comes together, and shares records and system calls.
+        process.nextTick(done)
       }
     }
   }
