@@ -64,9 +64,11 @@ export function sentence(result: AttestationResult): string {
   const simulated = result.isSimulated ? ' (SIMULATED)' : ''
   if (result.isAccepted) return `the verdict on ${kinds}${simulated} is ${result.status}`
   if (result.problem !== undefined) return plain(`the appraisal could not be done: ${result.problem}`)
-  const check = result.checks.find(({ passed }) => !passed)
+  const failures = result.checks.filter(({ passed }) => !passed)
+  const [check] = failures
   if (!check) return `the verdict on ${kinds}${simulated} is ${result.status}, which the policy does not accept`
-  return plain(`${check.name} is ${check.actual}, but should be ${check.expected} (${check.source})`)
+  const others = failures.length > 1 ? `; ${failures.length - 1} more of the checks failed` : ''
+  return plain(`${check.name} is ${check.actual}, but should be ${check.expected} (${check.source})${others}`)
 }
 
 const GREEN = 32
@@ -94,7 +96,7 @@ const MAX_CELL = 39
 
 /** What a peer wrote must not steer the terminal it is shown on. */
 function plain(text: string): string {
-  return text.replace(/[^\x20-\x7e…§–—äöüÄÖÜß]/g, '?')
+  return text.replace(/[^\x20-\x7e…§–—’äöüÄÖÜß]/g, '?')
 }
 
 function isoTime(seconds: number): string {

@@ -29,6 +29,11 @@ test('a report says SIMULATED of a simulated platform', async () => {
   assert.match(report(await appraise()), /^SIMULATED: /m)
 })
 
+test('the sentence is about the first check that failed, and says how many others did', async () => {
+  const broken = attesterOf({ isDebuggable: true, lifecycle: 'decommissioned' })
+  assert.match(sentence(await appraise({ attester: broken })), /^debug is debug on, .*; 1 more of the checks failed$/)
+})
+
 test('a report does not take what was not appraised for what was refused', async () => {
   const result = await appraise({}, () => ({ kind: 'record', type: 'a/b', value: utf8('x') }))
   assert.match(report(result), /^not appraised: the appraisal could not be done: Evidence of type a\/b/)
