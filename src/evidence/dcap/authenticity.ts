@@ -1,4 +1,4 @@
-import { concat, equalBytes, hex } from '../../bytes/index.js'
+import { concat, equalBytes, hex, utf8 } from '../../bytes/index.js'
 import { hash, PublicKey } from '../../crypto/index.js'
 import { CertificateError, certificatesIn, parseCertificate } from '../../x509/index.js'
 import type { EndorsementNeed } from '../endorsements.js'
@@ -70,15 +70,22 @@ function checkPckChain(quote: Quote, inputs: OriginInputs): PckChain {
   }
 }
 
+/** The chain that the quote brings along; or the one that is at hand, for quotes that only name their platform. */
 function chainOf({ certificationData: { type, data } }: Quote, { endorsements }: OriginInputs): PresentedChain {
+  if (type === PCK_CHAIN && isPem(data)) return { pem: data }
   const fetched = endorsements.dcap?.pckChain(data)
   if (fetched) return fetched
-  if (type === PCK_CHAIN) return { pem: data }
   throw missingItem(
     'dcap-pck-chain',
-    `the PCK chain is not at hand: the quote has certification data of type ${type} instead`,
+    `the PCK chain is not at hand, and the quote has certification data of type ${type} instead of it`,
   )
 }
+
+function isPem(data: Uint8Array): boolean {
+  return PEM_BEGINS.every((byte, i) => data[i] === byte)
+}
+
+const PEM_BEGINS = utf8('-----BEGIN ')
 
 function checkQeReport({ qeReportBytes, qeReportSignature }: Quote, pck: PublicKey): Finding {
   const isSigned = pck.kind === 'p256' && pck.verify(ECDSA_P256, qeReportBytes, qeReportSignature)
@@ -141,7 +148,7 @@ const P256_SPKI = Uint8Array.from([
  *  names its platform in another way asks for the certificate first. */
 export function needsOf(quote: Quote): readonly EndorsementNeed[] {
   const { type, data } = quote.certificationData
-  if (type !== PCK_CHAIN) return [{ kind: 'dcap-pck-chain', parameters: { platform: hex(data) } }]
+  if (type !== PCK_CHAIN || !isPem(data)) return [{ kind: 'dcap-pck-chain', parameters: { platform: hex(data) } }]
   try {
     const [der] = certificatesIn(new TextDecoder('latin1').decode(data))
     if (!der) return []

@@ -2,7 +2,6 @@ import { hex } from '../../bytes/index.js'
 import {
   type Certificate,
   CertificateError,
-  DerReader,
   type DerValue,
   oidOf,
   readDer,
@@ -99,12 +98,4 @@ function enumerated(value: DerValue): number {
 
 function malformed(sentence: string): CertificateError {
   return new CertificateError('ERR_X509_MALFORMED', 'bad_certificate', sentence)
-}
-
-/** Certificates that stand one behind the other in DER. @throws CertificateError if something else stands there */
-export function certificatesInDer(bytes: Uint8Array): Uint8Array[] {
-  const found: Uint8Array[] = []
-  const reader = new DerReader(bytes)
-  while (!reader.isAtEnd) found.push(reader.read(Tag.sequence, 'a certificate').encoding)
-  return found
 }
