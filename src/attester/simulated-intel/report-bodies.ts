@@ -86,6 +86,7 @@ export function uint32(value: number): Uint8Array {
   return concat(uint16(value & 0xffff), uint16(value >>> 16))
 }
 
+/** So many zero bytes. */
 export function zeros(length: number): Uint8Array {
   return new Uint8Array(length)
 }
