@@ -109,10 +109,20 @@ export interface TcbStanding {
   readonly advisories: readonly string[]
 }
 
+/** Measurements that say enough together with claims and minimum versions, such as a signer with a product. */
+export interface SufficientPins {
+  readonly measurements: readonly string[]
+  readonly claims: readonly string[]
+  readonly versions: readonly string[]
+}
+
 /** What a policy may and must say about a kind of platform. */
 export interface PolicyTerms {
   /** Measurements that every set has to pin: less than these says too little about what runs. */
   readonly requiredMeasurements: readonly string[]
+  /** What else says enough about the software, if a set pins exactly these measurements: what it says nothing about may
+   *  then be anything. Absent where nothing does. */
+  readonly sufficientPins?: readonly SufficientPins[]
   /** Lifecycle states that its reports can tell; empty where they tell none. */
   readonly lifecycles: readonly string[]
   /** Names of the claims that a policy can ask for. */

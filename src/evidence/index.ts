@@ -76,6 +76,7 @@ export {
   type OriginInputs,
   type Platform,
   type PolicyTerms,
+  type SufficientPins,
   type TcbStanding,
 } from './format.js'
 export { evidenceFormats, formatOf } from './formats.js'

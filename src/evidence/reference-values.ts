@@ -60,6 +60,8 @@ export interface MeasurementSet {
   readonly name: string
   /** By measurement, the digests that will do, lower-case hex; never empty. */
   readonly values: ReadonlyMap<string, readonly string[]>
+  /** Measurements that may be anything, because what is pinned says enough; absent for none. */
+  readonly leavesOut?: ReadonlySet<string>
 }
 
 /** Compares what a platform says about itself with what it may look like.
@@ -106,7 +108,7 @@ function mismatch(measurements: ReadonlyMap<string, string>, set: MeasurementSet
     const value = measurements.get(name)
     if (value === undefined || !allowed.includes(value)) return name
   }
-  for (const name of measurements.keys()) if (!set.values.has(name)) return name
+  for (const name of measurements.keys()) if (!set.values.has(name) && !set.leavesOut?.has(name)) return name
   return null
 }
 

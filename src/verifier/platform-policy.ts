@@ -81,13 +81,16 @@ function platformOf(item: Located, source: string): { kind: string; reference: P
     )
   }
   const acceptsAny = members.dangerouslyAcceptAnyMeasurement?.boolean() ?? false
+  const claims = claimsOf(members.claims, kind, terms)
+  const minimumVersions = minimumVersionsOf(members.minimumVersions, kind, terms)
+  const besides = { claims, versions: minimumVersions }
   const reference = {
     source: `${source}: ${item.path}`,
-    measurementSets: measurementSetsOf(item, members.measurements, acceptsAny, terms),
+    measurementSets: measurementSetsOf(item, members.measurements, acceptsAny, terms, besides),
     allowsDebug: members.allowDebug?.boolean() ?? false,
     lifecycles: lifecyclesOf(members.lifecycle, kind, terms),
-    claims: claimsOf(members.claims, kind, terms),
-    minimumVersions: minimumVersionsOf(members.minimumVersions, kind, terms),
+    claims,
+    minimumVersions,
     tcb: tcbOf(members.tcb, kind, terms),
   }
   return { kind, reference }
@@ -98,6 +101,7 @@ function measurementSetsOf(
   measurements: Located | undefined,
   acceptsAny: boolean,
   terms: PolicyTerms,
+  besides: PinnedBesides,
 ): readonly MeasurementSet[] | null {
   const sets = measurements?.items() ?? []
   if (acceptsAny) {
@@ -112,10 +116,21 @@ function measurementSetsOf(
         'dangerouslyAcceptAnyMeasurement if that is what you want',
     )
   }
-  return sets.map((set, i) => measurementSetOf(set, `measurements[${i}]`, terms))
+  return sets.map((set, i) => measurementSetOf(set, `measurements[${i}]`, terms, besides))
 }
 
-function measurementSetOf(set: Located, fallbackName: string, terms: PolicyTerms): MeasurementSet {
+/** What a policy asks for besides measurements, by name. */
+interface PinnedBesides {
+  readonly claims: ReadonlyMap<string, unknown>
+  readonly versions: ReadonlyMap<string, unknown>
+}
+
+function measurementSetOf(
+  set: Located,
+  fallbackName: string,
+  terms: PolicyTerms,
+  besides: PinnedBesides,
+): MeasurementSet {
   const members = set.members(['name', 'values'])
   if (!members.values) set.fail('has no values')
   const values = new Map<string, readonly string[]>()
@@ -129,11 +144,25 @@ function measurementSetOf(set: Located, fallbackName: string, terms: PolicyTerms
       value.fail(`is not a measurement of this kind of platform: there are ${terms.measurements.join(', ')}`)
     }
   }
+  const name = members.name ? shortText(members.name) : fallbackName
+  const sufficient = terms.sufficientPins?.find(({ measurements }) => isExactly(values, measurements))
+  if (sufficient) {
+    const absent = [
+      ...sufficient.claims.filter(claim => !besides.claims.has(claim)).map(claim => `claims.${claim}`),
+      ...sufficient.versions.filter(one => !besides.versions.has(one)).map(one => `minimumVersions.${one}`),
+    ]
+    if (absent.length > 0) members.values.fail(`says too little about what runs without ${absent.join(' and ')}`)
+    return { name, values, leavesOut: new Set(terms.measurements?.filter(one => !values.has(one))) }
+  }
   const missing = terms.requiredMeasurements.filter(name => !values.has(name))
   if (missing.length > 0) {
     members.values.fail(`does not pin ${missing.join(' and ')}, without which it says too little about what runs`)
   }
-  return { name: members.name ? shortText(members.name) : fallbackName, values }
+  return { name, values }
+}
+
+function isExactly(values: ReadonlyMap<string, unknown>, names: readonly string[]): boolean {
+  return values.size === names.length && names.every(name => values.has(name))
 }
 
 function digestText(value: Located): string {

@@ -125,6 +125,36 @@ describe('a policy for Intel platforms', () => {
     assert.deepEqual(failures(await appraise({ attester, verifier: verifierOf() })), ['version'])
   })
 
+  test('may pin an enclave by MRENCLAVE alone', async () => {
+    const only = Policy.from({
+      version: 1,
+      platforms: [{ kind: 'sgx', measurements: [{ values: { mrenclave: hex(mrEnclave) } }] }],
+    })
+    const attester = new SimulatedIntelAttester(platform, workloads.sgx)
+    assert.deepEqual(failures(await appraise({ attester, verifier: verifierOf({ policy: only }) })), [])
+  })
+
+  test('may pin an enclave by its signer, together with product and version', async () => {
+    const mrSigner = new Uint8Array(32).fill(8)
+    const bySigner = (besides: object) =>
+      Policy.from({
+        version: 1,
+        platforms: [{ kind: 'sgx', measurements: [{ values: { mrsigner: hex(mrSigner) } }], ...besides }],
+      })
+    const policy = bySigner({ claims: { 'isv-prod-id': 7 }, minimumVersions: { isv: 2 } })
+    const run = async (report: object) => {
+      const attester = new SimulatedIntelAttester(platform, { tee: 'sgx', report: { mrEnclave, mrSigner, ...report } })
+      return failures(await appraise({ attester, verifier: verifierOf({ policy }) }))
+    }
+    assert.deepEqual(await run({ isvProdId: 7, isvSvn: 2 }), [])
+    assert.deepEqual(await run({ isvProdId: 7, isvSvn: 1 }), ['version'])
+    assert.deepEqual(await run({ isvProdId: 8, isvSvn: 2 }), ['claim'])
+    assert.deepEqual(await run({ isvProdId: 7, isvSvn: 2, mrSigner: new Uint8Array(32) }), ['measurement'])
+    for (const besides of [{}, { claims: { 'isv-prod-id': 7 } }, { minimumVersions: { isv: 2 } }]) {
+      assert.throws(() => bySigner(besides), { code: 'ERR_POLICY' })
+    }
+  })
+
   test('has to pin MRTD and every RTMR', () => {
     const values = { mrtd: hex(measurements.mrTd) }
     assert.throws(() => Policy.from({ version: 1, platforms: [{ kind: 'tdx', measurements: [{ values }] }] }), {

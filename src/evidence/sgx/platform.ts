@@ -17,6 +17,11 @@ export const sgxPlatform: Platform<SgxQuote> = {
   isSimulated: false,
   policyTerms: {
     requiredMeasurements: ['mrenclave', 'mrsigner'],
+    sufficientPins: [
+      { measurements: ['mrenclave'], claims: [], versions: [] },
+      // A signer vouches for all that it ever signs: which of it is meant, the product and the version say.
+      { measurements: ['mrsigner'], claims: ['isv-prod-id'], versions: ['isv'] },
+    ],
     measurements: ['mrenclave', 'mrsigner'],
     lifecycles: [],
     claims: ['isv-prod-id', 'attributes', ...dcapClaims],
