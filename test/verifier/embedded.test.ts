@@ -187,6 +187,17 @@ describe('a session', () => {
     })
   })
 
+  test('makes room when it is closed, and appraises nothing any more', async () => {
+    const verifier = verifierOf({ mostSessions: 1 })
+    const session = await verifier.newSession({ signal: patient })
+    session.close?.()
+    session.close?.()
+    await verifier.newSession({ signal: patient })
+    const message: Cmw = { kind: 'record', type: SIMULATED_MEDIA_TYPE, value: Uint8Array.of(0) }
+    const submission = { message, challenge: session.nonce, key: null, signal: patient }
+    await assert.rejects(session.appraise(submission), { code: 'ERR_VERIFIER_SESSION_USED' })
+  })
+
   test('counts while it is being appraised, and no longer', async () => {
     const waiting = new AbortController()
     const verifier = verifierOf({
