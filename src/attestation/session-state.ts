@@ -37,12 +37,12 @@ export function saveSession({ settings, status }: Participant): Uint8Array | nul
 }
 const MAX_STATE_LENGTH = 8192
 
-/** Whether a session may be resumed now; if so, how attestation stood goes into the status of this connection once
+/** Whether a session may be resumed now: under the same policy, which says too whether attestation is required, and while
+ *  the verdict holds. If so, how attestation stood goes into the status of this connection once
  *  `resume` is called. */
 export function restoreSession({ settings }: Participant, bytes: Uint8Array): RestoredSession | null {
   const state = parse(bytes)
   if (!state || !settings.profile.allowsResumption || state.policy !== policyDigestOf(settings)) return null
-  if (settings.requirement === 'required' && !state.isAttested) return null
   if (state.isAttested && !holdsAt(state.result?.expiresAt, settings.environment.now())) return null
   return {
     isAttested: state.isAttested,

@@ -118,6 +118,17 @@ for (const side of ['client', 'server'] as const) {
       })
     }
 
+    test('if its Verifier wants a challenge that says nothing', async () => {
+      const attester = new FakeAttester()
+      attester.challengeLength = () => 7
+      const verifier = new FakeVerifier()
+      verifier.challengeLength = () => 7
+      const attesting: EndOptions = { attestation: { attester }, hasCertificate: true }
+      const asking: EndOptions = { attestation: { verifier } }
+      const pair = await (side === 'client' ? connect(attesting, asking) : connect(asking, attesting))
+      assertRefused(pair, by, 'ERR_ATTESTATION_CHALLENGE_MISMATCH', bad_certificate)
+    })
+
     test('if its Verifier says yes with a word that is not true', async () => {
       // What JavaScript callers can do, TypeScript ones cannot.
       const alter = (result: AttestationResult) => ({ ...result, isAccepted: 'yes' as unknown as boolean })
