@@ -8,6 +8,8 @@ export interface SigningKey {
   readonly publicKey: PublicKey
   /** SignatureScheme code points (RFC 8446 §4.2.3) that it signs with, in order of preference. */
   readonly schemes: readonly number[]
+  /** Whether it always signs at once: then nobody prepares for having to call it off. */
+  readonly isLocal?: boolean
   /** Signs `data` (not a digest). A key at hand answers at once, a remote one with a promise.
    *  @param signal fires when the answer is no longer wanted */
   sign(scheme: number, data: Uint8Array, signal?: AbortSignal): Uint8Array | Promise<Uint8Array>
@@ -21,6 +23,7 @@ export function signingKey(key: KeyObject | string | Uint8Array, passphrase?: st
 }
 
 class LocalSigningKey implements SigningKey {
+  readonly isLocal = true
   readonly publicKey: PublicKey
   readonly schemes: readonly number[]
   readonly #key: KeyObject

@@ -28,7 +28,10 @@ export function* makeCertificateVerify(
   carrier: { readonly signal: AbortSignal },
 ): Step<Uint8Array> {
   const algorithm = chooseScheme(key.schemes, peerSchemes)
-  const signature = yield* until(key.sign(algorithm, signedContent(side, transcriptHash), carrier.signal))
+  const content = signedContent(side, transcriptHash)
+  const signature = yield* until(
+    key.isLocal ? key.sign(algorithm, content) : key.sign(algorithm, content, carrier.signal),
+  )
   return encodeMessage(HandshakeType.certificate_verify, CertificateVerify, { algorithm, signature })
 }
 

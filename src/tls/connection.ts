@@ -519,7 +519,8 @@ export class TlsConnection implements Carrier {
     this.#flight = []
     this.#reader.clear()
     this.#writer.clear()
-    this.#abort?.abort()
+    // With a reason, since the one that is made otherwise is costly.
+    this.#abort?.abort(new ConnectionEnded('the connection is over'))
   }
 }
 
