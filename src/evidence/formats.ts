@@ -2,6 +2,7 @@ import { type Cmw, sameMediaType, typeOfCmw } from '../rats/index.js'
 import { nitroFormat } from './aws-nitro/format.js'
 import { bareReport, boundReport } from './bound/format.js'
 import { sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
+import { ccaToken, parsecCcaBundle } from './cca/format.js'
 import type { EvidenceFormat } from './format.js'
 import { keyAttestationBundle } from './kat/format.js'
 import { psaToken } from './psa/format.js'
@@ -18,6 +19,8 @@ export const evidenceFormats: readonly EvidenceFormat[] = [
   nitroFormat,
   keyAttestationBundle,
   psaToken,
+  parsecCcaBundle,
+  ccaToken,
   simulatedToken,
 ]
 

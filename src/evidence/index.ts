@@ -11,6 +11,16 @@ export {
 } from './bound/format.js'
 export { decodeKeyClaims, encodeKeyClaims, isReportDataFor, type KeyClaims, reportDataFor } from './bound/key-claims.js'
 export { sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
+export { CCA_MEDIA_TYPE } from './cca/format.js'
+export { ccaPlatform, ccaRealm, checkRealmBinding } from './cca/platform.js'
+export { type CcaPlatformClaims, type CcaPlatformProfile, encodeCcaPlatformClaims } from './cca/platform-claims.js'
+export {
+  type CcaRealmClaims,
+  type CcaRealmProfile,
+  encodeCcaRealmClaims,
+  encodeRealmKey,
+} from './cca/realm-claims.js'
+export { type CcaEnvelope, type CcaPart, type CcaToken, decodeCcaEnvelope, decodeCcaToken } from './cca/token.js'
 export { checkAttestedKey, checkChallenge, MIN_CHALLENGE_LENGTH, shortHex } from './checks.js'
 export { type Authenticity, checkAuthenticity } from './dcap/authenticity.js'
 export type { CheckedCollateral } from './dcap/collateral.js'

@@ -1,5 +1,6 @@
 import { type RegisteredPlatform, registered } from './appraise-platform.js'
 import { nitroPlatform } from './aws-nitro/platform.js'
+import { ccaPlatform, ccaRealm } from './cca/platform.js'
 import type { PolicyTerms } from './format.js'
 import { psaPlatform } from './psa/platform.js'
 import { snpPlatform } from './sev-snp/platform.js'
@@ -14,6 +15,8 @@ export const platforms: readonly RegisteredPlatform[] = [
   registered(sgxPlatform),
   registered(nitroPlatform),
   registered(psaPlatform),
+  registered(ccaPlatform),
+  registered(ccaRealm),
   registered(simulatedPlatform),
 ]
 

@@ -1,5 +1,6 @@
 import type { Adapter } from './adapter.js'
 import { awsNitro } from './adapters/aws-nitro.js'
+import { cca } from './adapters/cca.js'
 import { cmw } from './adapters/cmw.js'
 import { sgxAdapter, tdxAdapter } from './adapters/dcap.js'
 import { ear } from './adapters/ear.js'
@@ -8,6 +9,7 @@ import { sevSnp } from './adapters/sev-snp.js'
 
 /** By format, what runs its vectors: a row per format, each in a file of `adapters/`. */
 export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
+  cca,
   cmw,
   ear,
   'aws-nitro': awsNitro,
@@ -23,7 +25,6 @@ export const withoutAdapter: readonly string[] = [
   'android-key',
   'az-snp-vtpm',
   'az-tdx-vtpm',
-  'cca',
   'corim',
   'nvidia-gpu',
   'parsec-tpm',

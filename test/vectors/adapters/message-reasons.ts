@@ -16,7 +16,7 @@ const REASONS: Readonly<Record<MessageErrorCode, readonly string[]>> = {
   ERR_RATS_CLAIM: ['claims', 'trust-vector', 'tv_range', 'tv_names', 'status_known'],
   ERR_RATS_ALGORITHM: ['unsupported-alg', 'missing-alg', 'alg'],
   ERR_RATS_CONTENT_TYPE: ['missing-content-type', 'cty'],
-  ERR_RATS_SIGNATURE: ['signature', 'sig', 'cose_sig', 'siglen'],
+  ERR_RATS_SIGNATURE: ['signature', 'sig', 'cose_sig', 'cose_mac', 'platform_sig', 'siglen'],
   ERR_RATS_PROFILE: ['unknown-profile'],
   ERR_RATS_EXPIRED: ['expired', 'not_expired', 'iat_not_future'],
   ERR_RATS_NONCE: ['nonce-mismatch', 'nonce'],

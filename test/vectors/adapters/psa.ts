@@ -8,7 +8,9 @@ import {
   checkMac0,
   checkSign1,
   decodeCbor,
+  MessageError,
   mac0From,
+  messageAlgorithms,
   sign1From,
   Tagged,
 } from '#src/rats/index.js'
@@ -36,7 +38,22 @@ function checkProof(bytes: Uint8Array, key: PublicKey | undefined, secret: Uint8
   const outer = decodeCbor(bytes, 'tolerant')
   const isMac = outer instanceof Tagged && outer.tag === 17
   if (isMac && secret) checkMac0(mac0From(outer), secret)
-  if (!isMac && key) checkSign1(sign1From(outer), key)
+  if (isMac || !key) return
+  const message = sign1From(outer)
+  checkKnown(message, () => checkSign1(message, key))
+}
+
+/** Runs a check of a signature. That a key is on another curve than the algorithm asks for says that it is another key:
+ *  the algorithm is a known one. */
+export function checkKnown({ protectedHeader }: CoseMessage, check: () => void): void {
+  try {
+    check()
+  } catch (error) {
+    const number = protectedHeader.get(CoseHeader.algorithm)
+    const isKnown = messageAlgorithms.some(({ numbers }) => numbers.some(known => known === number))
+    if (!(error instanceof MessageError) || error.code !== 'ERR_RATS_ALGORITHM' || !isKnown) throw error
+    throw new MessageError('ERR_RATS_SIGNATURE', error.message)
+  }
 }
 
 function appraised(
