@@ -29,6 +29,7 @@ export const ccaPlatformProfiles = [
   'tag:arm.com,2026:cca_platform#2.0.0',
   'http://arm.com/CCA-SSD/1.0.0',
 ] as const
+/** The name of a profile of the platform token. */
 export type CcaPlatformProfile = (typeof ccaPlatformProfiles)[number]
 
 /** What a CCA platform says about itself. */

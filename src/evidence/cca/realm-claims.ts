@@ -23,6 +23,7 @@ export const ccaRealmProfiles = [
   'tag:arm.com,2024:realm#2.0.0',
   'tag:arm.com,2026:realm#2.0.0',
 ] as const
+/** The name of a profile of the realm token. */
 export type CcaRealmProfile = (typeof ccaRealmProfiles)[number]
 
 /** What a realm says about itself. */
