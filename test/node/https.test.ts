@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { connect as connectHttp2, createServer as createHttp2Server, createSecureServer } from 'node:http2'
 import { createServer as createNodeHttpsServer, type RequestOptions, request } from 'node:https'
+import type { LookupFunction } from 'node:net'
+import type { Readable } from 'node:stream'
 import test, { describe } from 'node:test'
 import {
   AttestedAgent,
   type AttestedAgentOptions,
   attestedSocketOf,
+  connect,
   createHttpsServer,
   createServer,
   type HttpsServerOptions,
@@ -158,6 +162,42 @@ describe('an HTTPS server', () => {
     socket.destroy()
   })
 })
+
+describe('HTTP/2', () => {
+  test('runs over our client to a server of Node', async t => {
+    const server = createSecureServer(serverOptions, (asked, response) => response.end(`h2 ${asked.url}`))
+    const port = await listen(t, server)
+    const session = connectHttp2('https://localhost', {
+      createConnection: () => connect({ port, host: '127.0.0.1', ...clientOptions, ALPNProtocols: ['h2'] }),
+    })
+    t.after(() => session.destroy())
+    assert.equal(await textOf(session.request({ ':path': '/there' })), 'h2 /there')
+  })
+
+  test('runs over our server to a client of Node', async t => {
+    const http = createHttp2Server((asked, response) => response.end(`h2 ${asked.url}`))
+    const options = { ...serverOptions, ALPNProtocols: ['h2'] }
+    const port = await listen(
+      t,
+      createServer(options, socket => http.emit('connection', socket)),
+    )
+    const session = connectHttp2(`https://localhost:${port}`, { ca: root.pem, lookup: loopback })
+    t.after(() => session.destroy())
+    assert.equal(await textOf(session.request({ ':path': '/here' })), 'h2 /here')
+  })
+})
+
+/** localhost may be another address first. */
+const loopback: LookupFunction = (_name, options, done) => {
+  if (options.all) done(null, [{ address: '127.0.0.1', family: 4 }])
+  else done(null, '127.0.0.1', 4)
+}
+
+async function textOf(stream: Readable): Promise<string> {
+  let text = ''
+  for await (const chunk of stream) text += chunk
+  return text
+}
 
 async function serving(t: test.TestContext, options: HttpsServerOptions, listener: RequestListener): Promise<number> {
   return await listen(t, createHttpsServer({ ...serverOptions, ...options }, listener))
