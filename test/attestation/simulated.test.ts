@@ -7,7 +7,7 @@ import { AlertDescription } from '#src/handshake/index.js'
 import type { Attester, Presenter, Verifier } from '#src/rats/index.js'
 import { attesterOf, NOON, newKey, verifierOf } from '../support/simulated.js'
 import { type Case, cases, needsCertificate } from './cases.js'
-import { assertRefused } from './hostile.js'
+import { alterProof, assertRefused } from './hostile.js'
 import { bareKeys, connect, type EndOptions, type Side } from './support.js'
 
 /*
@@ -87,4 +87,55 @@ describe('the simulated attester and the embedded Verifier', () => {
       assert.match(error.message, /workload/)
     })
   }
+
+  for (const side of ['client', 'server'] as const) {
+    test(`refuses a ${side} whose Evidence is changed in one place or cut, and never for a fault of its own`, async () => {
+      const way = { model: 'background-check', credential: 'attestation-only' } as const
+      const subject: Case = {
+        name: 'changed',
+        client: side === 'client' ? way : undefined,
+        server: side === 'server' ? way : undefined,
+      }
+      const by = side === 'client' ? 'server' : 'client'
+      const codes = new Set<unknown>()
+      let length = 1
+      for (let at = 0; at < length; at += 23) {
+        for (const change of [flipped, cut]) {
+          const alterPlug = alterProof(credential => {
+            const [entry] = credential.entries
+            assert.ok(entry)
+            length = entry.data.length
+            return { ...credential, entries: [{ ...entry, data: change(entry.data, at) }] }
+          })
+          const ends = { client: endOf(subject, 'client'), server: endOf(subject, 'server') }
+          const attesting = { ...ends[side], alterPlug }
+          const pair = await (side === 'client' ? connect(attesting, ends.server) : connect(ends.client, attesting))
+          const { error } = pair[by]
+          // An empty one has no place in the Certificate message at all.
+          const code = error && 'code' in error ? String(error.code) : ''
+          codes.add(code)
+          if (at > 0) assert.ok(REFUSALS.includes(code), `${change.name} at ${at}: ${code} ${error?.message}`)
+          assert.equal(pair.client.data, '')
+          assert.equal(pair.server.data, '')
+        }
+      }
+      assert.ok(codes.has('ERR_ATTESTATION_REFUSED') && codes.has('ERR_ATTESTATION_MALFORMED'), [...codes].join())
+    })
+  }
 })
+
+/** What a peer is told whose Evidence is not what it should be. */
+const REFUSALS = [
+  'ERR_ATTESTATION_MALFORMED',
+  'ERR_ATTESTATION_WRONG_TYPE',
+  'ERR_ATTESTATION_NOT_APPRAISED',
+  'ERR_ATTESTATION_REFUSED',
+]
+
+function flipped(data: Uint8Array, at: number): Uint8Array {
+  return data.map((byte, i) => (i === at ? byte ^ 0x40 : byte))
+}
+
+function cut(data: Uint8Array, at: number): Uint8Array {
+  return data.subarray(0, at)
+}
