@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { SimulatedAttester } from '#src/attester/index.js'
-import { utf8 } from '#src/bytes/index.js'
+import { hex, utf8 } from '#src/bytes/index.js'
 import { PublicKey } from '#src/crypto/index.js'
 import {
   type AppraisalInputs,
@@ -10,10 +10,12 @@ import {
   FixedEndorsements,
   formatOf,
   MalformedEvidence,
+  MissingEndorsement,
   RootsByKind,
   SIMULATED_MEDIA_TYPE,
 } from '#src/evidence/index.js'
 import {
+  type CborValue,
   type Cmw,
   type CmwRecord,
   CoseHeader,
@@ -235,6 +237,65 @@ async function platformToken(claims: { readonly nonce: Uint8Array }): Promise<Ui
     unprotectedHeader: new Map([[CoseHeader.x5chain, certificate]]),
   })
 }
+
+describe('a key attestation bundle on a PSA platform', () => {
+  const device = newKey()
+  const instanceId = Uint8Array.of(1, ...new Uint8Array(32).fill(6))
+  const endorsements = new FixedEndorsements({
+    instanceKeys: [{ kind: 'psa', id: instanceId, key: device.publicKey }],
+  })
+  const referenceValues = Policy.from({
+    version: 1,
+    platforms: [{ kind: 'psa', measurements: [{ values: { PRoT: hex(firmware.measurement) } }] }],
+  }).referenceValues({ trustsSimulatedPlatforms: false })
+
+  async function psaBundle(nonceFor = (key: PublicKey) => platformNonceFor(key)): Promise<Cmw> {
+    const attestationKey = newKey()
+    const claims = new Map<number, CborValue>([
+      [10, nonceFor(attestationKey.publicKey)],
+      [256, instanceId],
+      [265, 'tag:psacertified.org,2023:psa#tfm'],
+      [2394, -1],
+      [2395, 0x3000],
+      [2396, new Uint8Array(32)],
+      [
+        2399,
+        [
+          new Map<number, CborValue>([
+            [1, 'PRoT'],
+            [2, firmware.measurement],
+            [5, firmware.signerId],
+          ]),
+        ],
+      ],
+    ])
+    const token = await makeSign1(encodeCbor(claims), messageSigner(device))
+    const identityKey = PublicKey.fromSpki(someKey.spki)
+    const type = 'application/eat+cwt; eat_profile="tag:psacertified.org,2023:psa#tfm"'
+    return makeCab(await makeKat({ nonce: challenge, identityKey, attestationKey }), token, type)
+  }
+
+  test('is accepted, and is not simulated', async () => {
+    const appraisal = appraise(await psaBundle(), { endorsements, referenceValues })
+    assert.deepEqual(
+      appraisal.checks.filter(({ passed }) => !passed),
+      [],
+    )
+    assert.equal(appraisal.isSimulated, false)
+    assert.deepEqual(Object.keys(appraisal.environments), ['psa'])
+    assert.deepEqual(appraisal.attestedKey, someKey.spki)
+  })
+
+  test('is refused when the token of the device does not seal the key', async () => {
+    const message = await psaBundle(() => challenge)
+    assert.deepEqual(failuresOf(message, { endorsements, referenceValues }), ['kat-binding'])
+  })
+
+  test('cannot be appraised when nobody has registered the device', async () => {
+    const message = await psaBundle()
+    assert.throws(() => appraise(message, { referenceValues }), MissingEndorsement)
+  })
+})
 
 describe('Evidence that was changed', () => {
   const types = [KAT_MEDIA_TYPE, SIMULATED_MEDIA_TYPE]

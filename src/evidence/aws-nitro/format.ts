@@ -26,12 +26,12 @@ export const nitroFormat: EvidenceFormat = {
       checkChallenge(found, inputs.challenge),
       checkAttestedKey(attestedKey, inputs.key),
     ])
-    const { environment, challenge, isSimulated, findings } = appraised
+    const { environment, challenge, isGenuine, isSimulated, findings } = appraised
     return {
       checks: findings.map(({ check }) => check),
       environments: { [nitroPlatform.kind]: { ...environment, vector: vectorOf(findings) } },
-      attestedKey,
-      challenge,
+      attestedKey: isGenuine ? attestedKey : null,
+      challenge: isGenuine ? challenge : null,
       isSimulated,
     }
   },
