@@ -1,5 +1,5 @@
 import { DecodeError, Reader } from './reader.js'
-import { Writer } from './writer.js'
+import { type Writer, written } from './writer.js'
 
 /** One type of the presentation language (RFC 8446 §3): reading and writing are one definition. */
 export interface Codec<T> {
@@ -21,9 +21,7 @@ export function decode<T>(codec: Codec<T>, bytes: Uint8Array): T {
 
 /** @throws RangeError if a vector is shorter or longer than its type allows */
 export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
-  const writer = new Writer()
-  codec.write(writer, value)
-  return writer.take()
+  return written(writer => codec.write(writer, value))
 }
 
 /** `uint8`: one byte. */

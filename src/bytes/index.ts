@@ -19,4 +19,4 @@ export {
   vector,
 } from './codec.js'
 export { DecodeError, Reader } from './reader.js'
-export { Writer } from './writer.js'
+export { Writer, written } from './writer.js'

@@ -61,6 +61,13 @@ export class Writer {
     return this.#bytes.slice(0, this.#length)
   }
 
+  /** Begins anew. What was written is wiped; a buffer that has grown large is let go. */
+  clear(): void {
+    if (this.#bytes.length > 4096) this.#bytes = new Uint8Array(256)
+    else this.#bytes.fill(0, 0, this.#length)
+    this.#length = 0
+  }
+
   #room(length: number): number {
     const at = this.#length
     const needed = at + length
@@ -73,3 +80,18 @@ export class Writer {
     return at
   }
 }
+
+/** What `write` writes, in a buffer of its own. */
+export function written(write: (writer: Writer) => void): Uint8Array {
+  // Buffers to write in are used again: a handshake encodes some fifty small structures.
+  const writer = idle.pop() ?? new Writer()
+  try {
+    write(writer)
+    return writer.take()
+  } finally {
+    writer.clear()
+    if (idle.length < 4) idle.push(writer)
+  }
+}
+
+const idle: Writer[] = []

@@ -1,4 +1,5 @@
-import { type CipherGCMTypes, createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
+import { type CipherGCMTypes, createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
+import { secretKey } from './secret-key.js'
 
 /** An AEAD algorithm of TLS 1.3 (RFC 8446 §5.3): nonces of 12 bytes, tags of 16. */
 export interface AeadAlgorithm {
@@ -30,14 +31,14 @@ const TAG = { authTagLength: TAG_LENGTH }
 export class AeadKey {
   readonly algorithm: AeadAlgorithm
   readonly #name: CipherGCMTypes
-  readonly #key: KeyObject
+  readonly #key: KeyObject | Uint8Array
 
   /** @param key `algorithm.keyLength` bytes, copied */
   constructor(algorithm: AeadAlgorithm, key: Uint8Array) {
     this.algorithm = algorithm
     // @types/node wants the GCM type for setAAD without a length; ChaCha20-Poly1305 behaves the same.
     this.#name = algorithm.name as CipherGCMTypes
-    this.#key = createSecretKey(key)
+    this.#key = secretKey(key)
   }
 
   /** Seals `plaintext` and writes ciphertext and tag, `plaintext.length + 16` bytes, into `output` at `offset`.

@@ -1,16 +1,16 @@
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { type HashName, hashLength } from './hash.js'
+import { secretKey } from './secret-key.js'
 
-/** A key for HMAC (RFC 2104) and HKDF (RFC 5869): the secrets of a key schedule.
- *  The bytes live in one KeyObject, because Node takes ten times longer over a Buffer on some releases. */
+/** A key for HMAC (RFC 2104) and HKDF (RFC 5869): the secrets of a key schedule. */
 export class MacKey {
   readonly hash: HashName
-  readonly #key: KeyObject
+  readonly #key: KeyObject | Uint8Array
 
   /** @param bytes copied; the caller may wipe them afterwards */
   constructor(hash: HashName, bytes: Uint8Array) {
     this.hash = hash
-    this.#key = createSecretKey(bytes)
+    this.#key = secretKey(bytes)
   }
 
   /** HMAC-Hash(key, data).
@@ -41,7 +41,8 @@ export class MacKey {
 
   /** A copy of the key's bytes, for key logs, tickets and tests. */
   export(): Uint8Array {
-    return this.#key.export()
+    const key = this.#key
+    return new Uint8Array(key instanceof Uint8Array ? key : key.export())
   }
 }
 
@@ -53,7 +54,7 @@ const EMPTY = new Uint8Array(0)
  *  @returns Hash.length bytes */
 export function hkdfExtract(hash: HashName, salt: Uint8Array | null, ikm: Uint8Array | null): Uint8Array {
   const zeros = new Uint8Array(hashLength[hash])
-  return createHmac(hash, createSecretKey(salt === null || salt.length === 0 ? zeros : salt))
+  return createHmac(hash, secretKey(salt === null || salt.length === 0 ? zeros : salt))
     .update(ikm ?? zeros)
     .digest()
 }

@@ -8,7 +8,7 @@ import { type Suite, suiteOf } from './cipher-suite.js'
 import type { ClientConfig } from './config.js'
 import type { PeerIdentity } from './credential.js'
 import type { Established } from './established.js'
-import { type Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
+import { Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
 import type { KeyLog } from './key-log.js'
 import { EarlySecret, type TrafficSecret } from './key-schedule.js'
@@ -60,7 +60,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
 
   const { suite, psk } = reply
   const sharedSecret = reply.share.complete(reply.keyExchange)
-  const earlySecret = new EarlySecret(suite.hash, psk?.key ?? null)
+  const earlySecret = psk ? new EarlySecret(suite.hash, psk.key) : EarlySecret.withoutPsk(suite.hash)
   const handshakeSecret = earlySecret.handshakeSecret(sharedSecret)
   const helloHash = hs.transcript.digest()
   const serverTraffic = handshakeSecret.traffic('server', helloHash)
@@ -225,7 +225,8 @@ function sendClientHello(
     sessionId: offer.sessionId,
     shares,
     psks,
-    extensions: hs.table.readOffer('client_hello', extensions),
+    // Only a plug looks at them.
+    extensions: config.plug ? hs.table.readOffer('client_hello', extensions) : Extensions.none,
     types: new Set(extensions.map(({ type }) => type)),
   }
 }

@@ -44,10 +44,21 @@ import { equalSecrets, type HashName, hash, hashLength, hkdfExtract, MacKey } fr
 /** Early Secret: what a PSK alone gives. */
 export class EarlySecret {
   readonly #secret: MacKey
+  #salt: Uint8Array | undefined
 
   /** @param psk null for a handshake without PSK */
   constructor(hash: HashName, psk: Uint8Array | null) {
     this.#secret = new MacKey(hash, hkdfExtract(hash, null, psk))
+  }
+
+  /** The Early Secret of every handshake without PSK: it is no secret and always the same. */
+  static withoutPsk(hash: HashName): EarlySecret {
+    let early = withoutPsk.get(hash)
+    if (!early) {
+      early = new EarlySecret(hash, null)
+      withoutPsk.set(hash, early)
+    }
+    return early
   }
 
   /** The key of a PSK binder (RFC 8446 §4.2.11.2). */
@@ -68,9 +79,12 @@ export class EarlySecret {
 
   /** The next stage. @param sharedSecret of (EC)DHE; null for psk_ke */
   handshakeSecret(sharedSecret: Uint8Array | null): HandshakeSecret {
-    return new HandshakeSecret(nextStage(this.#secret, sharedSecret))
+    this.#salt ??= nextSalt(this.#secret)
+    return new HandshakeSecret(new MacKey(this.#secret.hash, hkdfExtract(this.#secret.hash, this.#salt, sharedSecret)))
   }
 }
+
+const withoutPsk = new Map<HashName, EarlySecret>()
 
 /** Handshake Secret: what (EC)DHE adds. */
 export class HandshakeSecret {
@@ -93,7 +107,7 @@ export class HandshakeSecret {
   }
 
   mainSecret(): MainSecret {
-    return new MainSecret(nextStage(this.#secret, null))
+    return new MainSecret(new MacKey(this.#secret.hash, hkdfExtract(this.#secret.hash, nextSalt(this.#secret), null)))
   }
 }
 
@@ -226,15 +240,15 @@ function hkdfLabel(label: string, context: Uint8Array, length: number): Uint8Arr
 }
 
 function prefixOf(label: string, length: number): Uint8Array {
-  const key = `${length} ${label}`
-  const known = prefixes.get(key)
+  const known = prefixes.get(label)?.find(prefix => ((prefix[0] << 8) | prefix[1]) === length)
   if (known) return known
   const made = encode(HkdfLabel, { length, label: concat(TLS13, utf8(label)), context: EMPTY })
-  // Labels of exporters come from callers: keep a bounded number.
-  if (prefixes.size < 64) prefixes.set(key, made)
+  // Labels of exporters and their lengths come from callers: keep a bounded number.
+  const others = prefixes.get(label) ?? []
+  if (prefixes.size < 64 && others.length < 4) prefixes.set(label, [...others, made])
   return made
 }
-const prefixes = new Map<string, Uint8Array>()
+const prefixes = new Map<string, readonly Uint8Array[]>()
 const TLS13 = utf8('tls13 ')
 
 /** Derive-Secret(Secret, Label, Messages) (RFC 8446 §7.1), given the hash of the messages. */
@@ -242,9 +256,9 @@ function deriveSecret(secret: MacKey, label: string, messagesHash: Uint8Array): 
   return new MacKey(secret.hash, expandLabel(secret, label, messagesHash, hashLength[secret.hash]))
 }
 
-function nextStage(secret: MacKey, input: Uint8Array | null): MacKey {
-  const salt = expandLabel(secret, 'derived', emptyHash(secret.hash), hashLength[secret.hash])
-  return new MacKey(secret.hash, hkdfExtract(secret.hash, salt, input))
+/** What a stage gives to the next one. */
+function nextSalt(secret: MacKey): Uint8Array {
+  return expandLabel(secret, 'derived', emptyHash(secret.hash), hashLength[secret.hash])
 }
 
 /** Transcript-Hash(""). */

@@ -13,7 +13,7 @@ import {
   uint16,
   uint32,
   vector,
-  Writer,
+  written,
 } from '../bytes/index.js'
 import { ProtocolError } from './alert.js'
 
@@ -48,10 +48,10 @@ export function messageName(type: number): string {
 
 /** A message with its header. */
 export function encodeMessage<T>(type: number, codec: Codec<T>, value: T): Uint8Array {
-  const writer = new Writer()
-  writer.uint8(type)
-  writer.vector(3, 0, 0xff_ffff, body => codec.write(body, value))
-  return writer.take()
+  return written(writer => {
+    writer.uint8(type)
+    writer.vector(3, 0, 0xff_ffff, body => codec.write(body, value))
+  })
 }
 
 /** Decodes the whole body of a message. @throws DecodeError with the name of the message */

@@ -80,7 +80,8 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   sendServerHello(hs, offer, suite, { group, keyExchange: answered.keyExchange }, psk?.index)
   if (!isRetried && offer.hello.legacySessionId.length > 0) carrier.compatibility()
 
-  const handshakeSecret = new EarlySecret(suite.hash, psk?.key ?? null).handshakeSecret(answered.secret)
+  const earlySecret = psk ? new EarlySecret(suite.hash, psk.key) : EarlySecret.withoutPsk(suite.hash)
+  const handshakeSecret = earlySecret.handshakeSecret(answered.secret)
   const helloHash = hs.transcript.digest()
   const serverTraffic = handshakeSecret.traffic('server', helloHash)
   const clientTraffic = handshakeSecret.traffic('client', helloHash)
