@@ -16,6 +16,8 @@ function serve({ workload, resultsKey }: Assignment): void {
     {
       attestation: {
         profile: 'draft08',
+        // They are attested, and have no certificate besides.
+        peerCredentials: ['attestation-only'],
         // The key of the service is born here; the platform's Evidence speaks for it.
         identityKey: signingKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
         attester: new SimulatedAttester({
