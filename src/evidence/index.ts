@@ -38,6 +38,14 @@ export {
 } from './dcap/endorsements.js'
 export { checkQuote, type DcapOrigin } from './dcap/origin.js'
 export type { PckFacts } from './dcap/pck.js'
+export {
+  type DcapItem,
+  dcapEndorsementsOf,
+  INTEL_ROOT_CRL_URL,
+  type PcsAnswer,
+  pcsRequest,
+  readPcsAnswer,
+} from './dcap/pcs.js'
 export type { QeIdentity } from './dcap/qe-identity.js'
 export { type CertificationData, decodeQuote, type Quote } from './dcap/quote.js'
 export type { ModuleRating, TcbRating } from './dcap/rating.js'

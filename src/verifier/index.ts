@@ -1,3 +1,10 @@
+export {
+  CollateralCache,
+  type CollateralCacheOptions,
+  type CollateralStore,
+  type DatedItem,
+} from './collateral/cache.js'
+export { combinedEndorsements, PcsEndorsements, type PcsOptions } from './collateral/pcs.js'
 export { type EmbeddedVerifierOptions, embeddedVerifier } from './embedded.js'
 export { errorOf, NotAppraised, Refused } from './errors.js'
 export { PolicyError } from './json-document.js'
