@@ -72,6 +72,7 @@ export function* checkAuthentication(
     certificateType,
     chain,
     publicKey,
+    signatureScheme: undefined,
     ocspResponse: ocspResponse && Uint8Array.from(ocspResponse),
     authorizationError,
   }
@@ -92,17 +93,20 @@ export function* recheckPeer(
     if (!isEngineType(certificateType)) {
       // Whether it is still good is for the plug to say, which keeps its own record.
       const publicKey = PublicKey.fromSpki(first)
-      return { peer: { certificateType, chain, publicKey, ocspResponse: undefined, authorizationError: undefined } }
+      return { peer: { ...NOT_SHOWN, certificateType, chain, publicKey, authorizationError: undefined } }
     }
     const authentication = { certificateType, entries }
     const authorizationError = yield* complaintOf(check, authentication)
     const publicKey = publicKeyOf(authentication)
-    return { peer: { certificateType, chain, publicKey, ocspResponse: undefined, authorizationError } }
+    return { peer: { ...NOT_SHOWN, certificateType, chain, publicKey, authorizationError } }
   } catch (error) {
     if (error instanceof CertificateError || error instanceof ProtocolError) return null
     throw error
   }
 }
+
+/** What a peer shows only where it authenticates anew. */
+const NOT_SHOWN = { signatureScheme: undefined, ocspResponse: undefined }
 
 /** Why the credential is not good, if that is only to be reported. @throws what the check throws otherwise */
 function* complaintOf(check: PeerCheck, peer: Authentication): Step<Error | undefined> {

@@ -36,14 +36,15 @@ export function* makeCertificateVerify(
 }
 
 /** Checks the peer's CertificateVerify.
- *  @param ownSchemes our signature_algorithms   @throws ProtocolError illegal_parameter or decrypt_error */
+ *  @param ownSchemes our signature_algorithms   @returns the scheme that it uses
+ *  @throws ProtocolError illegal_parameter or decrypt_error */
 export function checkCertificateVerify(
   message: Message,
   side: 'client' | 'server',
   key: PublicKey,
   ownSchemes: readonly number[],
   transcriptHash: Uint8Array,
-): void {
+): number {
   const { algorithm, signature } = decodeMessage(CertificateVerify, message)
   const row = schemeRow(algorithm)
   if (!row || row.isForCertificatesOnly || !ownSchemes.includes(algorithm)) {
@@ -55,4 +56,5 @@ export function checkCertificateVerify(
   if (!key.verify(row.algorithm, signedContent(side, transcriptHash), signature)) {
     throw new ProtocolError('decrypt_error', 'the signature of certificate_verify is wrong')
   }
+  return algorithm
 }

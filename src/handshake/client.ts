@@ -465,9 +465,15 @@ function* readServerAuthentication(
   hs.transcript.add(message.raw)
   const peer = yield* checkAuthentication(() => view, hs.config.peer, hs.config.plug, authentication)
   const verify = yield* receive(certificate_verify)
-  checkCertificateVerify(verify, 'server', peer.publicKey, hs.config.signatureSchemes, hs.transcript.digest())
+  const signatureScheme = checkCertificateVerify(
+    verify,
+    'server',
+    peer.publicKey,
+    hs.config.signatureSchemes,
+    hs.transcript.digest(),
+  )
   hs.transcript.add(verify.raw)
-  return { request, peer }
+  return { request, peer: { ...peer, signatureScheme } }
 }
 
 function readCertificateRequest(hs: ClientState, message: Message): Request {

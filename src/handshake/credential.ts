@@ -36,6 +36,8 @@ export interface PeerIdentity {
   readonly chain: readonly Uint8Array[]
   /** The key that CertificateVerify was checked with. */
   readonly publicKey: PublicKey
+  /** SignatureScheme of that CertificateVerify; undefined where a session is resumed. */
+  readonly signatureScheme: number | undefined
   /** The OCSP response that was stapled to the end-entity certificate, unchecked. */
   readonly ocspResponse: Uint8Array | undefined
   /** Why the credential is not to be trusted, where the configuration lets the handshake go on regardless. */

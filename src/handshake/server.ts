@@ -557,9 +557,15 @@ function* readClientAuthentication(
   }
   const peer = yield* checkAuthentication(() => view, config.peer, config.plug, authentication)
   const verify = yield* receive(HandshakeType.certificate_verify)
-  checkCertificateVerify(verify, 'client', peer.publicKey, config.signatureSchemes, hs.transcript.digest())
+  const signatureScheme = checkCertificateVerify(
+    verify,
+    'client',
+    peer.publicKey,
+    config.signatureSchemes,
+    hs.transcript.digest(),
+  )
   hs.transcript.add(verify.raw)
-  return peer
+  return { ...peer, signatureScheme }
 }
 
 /** Our CertificateRequest asks for no extension in a client's CertificateEntry. */

@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto'
+import { NamedGroup, SignatureScheme, systemEntropy } from 'attested-tls/crypto'
+import {
+  type Authentication,
+  CertificateType,
+  type ClientConfig,
+  defaultCertificateSchemes,
+  defaultCipherSuites,
+  type PeerCheck,
+  ProtocolError,
+  type ServerConfig,
+  type Session,
+  type TicketIssuer,
+} from 'attested-tls/handshake'
+import { CertificateError } from 'attested-tls/x509'
+import type { Credentials } from './credentials.js'
+import { expectPeerPreferences, Unexpected } from './expectations.js'
+import { type Flags, Unimplemented } from './flags.js'
+
+/** What the connections of one test share. */
+export interface Shared {
+  /** ms since 1970: the clock of the shim, which `-resumption-delay` moves on. */
+  now(): number
+  readonly tickets: TicketIssuer
+}
+
+/** A client's configuration. @param session the one to resume */
+export function clientConfig(
+  flags: Flags,
+  credentials: Credentials,
+  shared: Shared,
+  session: Session | undefined,
+): ClientConfig {
+  const offered = flags.bytes('-advertise-alpn') === undefined ? '' : (flags.text('-advertise-alpn') ?? '')
+  const groups = flags.numbers('-curves') ?? DEFAULT_GROUPS
+  return {
+    ...common(flags, credentials, shared),
+    groups,
+    cipherSuites: flags.has('-fallback-scsv') ? [...defaultCipherSuites, TLS_FALLBACK_SCSV] : defaultCipherSuites,
+    alpn: protocolsIn(offered),
+    certificateTypes: (flags.numbers('-available-client-cert-types') ?? credentials.types).filter(isOurType),
+    serverName: flags.text('-host-name'),
+    keyShareGroups: flags.has('-no-key-shares') ? [] : (flags.numbers('-key-shares') ?? defaultShares(groups)),
+    peer: peerCheck(flags),
+    session,
+    asksForOcsp: flags.has('-enable-ocsp-stapling'),
+    middleboxCompatibility: true,
+  }
+}
+
+/** A server's configuration. */
+export function serverConfig(flags: Flags, credentials: Credentials, shared: Shared): ServerConfig {
+  const base = common(flags, credentials, shared)
+  const required = flags.has('-require-any-client-certificate')
+  const authorities = flags.text('-use-client-ca-list') ?? ''
+  return {
+    ...base,
+    groups: flags.numbers('-curves') ?? DEFAULT_GROUPS,
+    cipherSuites: defaultCipherSuites,
+    alpn: [],
+    certificateTypes: credentials.types,
+    clientAuthentication: required ? 'required' : flags.has('-verify-peer') ? 'optional' : 'none',
+    peer: peerCheck(flags),
+    certificateAuthorities: authorities.startsWith('<') ? [] : namesIn(authorities),
+    tickets: flags.has('-no-ticket') ? undefined : shared.tickets,
+    prefersOwnOrder: flags.has('-server-preference'),
+    ...selectAlpn(flags),
+    retryCookie: undefined,
+  }
+}
+
+function common(flags: Flags, credentials: Credentials, shared: Shared) {
+  return {
+    entropy: systemEntropy,
+    now: shared.now,
+    signatureSchemes: (flags.numbers('-verify-prefs') ?? DEFAULT_VERIFY).filter(isForHandshakes),
+    certificateSchemes: defaultCertificateSchemes,
+    recordSizeLimit: undefined,
+    maxCertificateLength: flags.number('-max-cert-list') ?? 102_400,
+    hasKeyLog: flags.has('-export-traffic-secrets'),
+    plug: undefined,
+    preSharedKeys: [],
+    credentials: (query: Parameters<Credentials['choose']>[0]) => {
+      expectPeerPreferences(flags, query)
+      if (flags.has('-fail-cert-callback')) throw new Unexpected(':CERT_CB_ERROR:')
+      const chosen = credentials.choose(query)
+      return flags.has('-async') ? Promise.resolve(chosen) : chosen
+    },
+  }
+}
+
+const TLS_FALLBACK_SCSV = 0x5600
+
+/** BoringSSL's own preferences, which the runner counts on where no flag says otherwise. */
+const DEFAULT_GROUPS: readonly number[] = [
+  NamedGroup.X25519MLKEM768,
+  NamedGroup.x25519,
+  NamedGroup.secp256r1,
+  NamedGroup.secp384r1,
+]
+const DEFAULT_VERIFY: readonly number[] = [
+  SignatureScheme.ecdsa_secp256r1_sha256,
+  SignatureScheme.rsa_pss_rsae_sha256,
+  SignatureScheme.ecdsa_secp384r1_sha384,
+  SignatureScheme.rsa_pss_rsae_sha384,
+  SignatureScheme.rsa_pss_rsae_sha512,
+]
+
+/** Schemes that the engine never takes in CertificateVerify are not offered. */
+function isForHandshakes(scheme: number): boolean {
+  return Object.entries(SignatureScheme).some(([name, value]) => value === scheme && !name.startsWith('rsa_pkcs1'))
+}
+
+/** The first group, and the first of the other kind behind it: one classical, one post-quantum. */
+function defaultShares(groups: readonly number[]): readonly number[] {
+  const [first] = groups
+  if (first === undefined) return []
+  const other = groups.find(group => isPostQuantum(group) !== isPostQuantum(first))
+  return isPostQuantum(first) && other !== undefined ? [first, other] : [first]
+}
+
+function isPostQuantum(group: number): boolean {
+  return group === NamedGroup.X25519MLKEM768
+}
+
+function isOurType(type: number): boolean {
+  return type === CertificateType.X509 || type === CertificateType.RawPublicKey
+}
+
+/** ProtocolNameList without its length. */
+function protocolsIn(list: string): readonly string[] {
+  const names: string[] = []
+  for (let at = 0; at < list.length; at += 1 + list.charCodeAt(at)) {
+    names.push(list.slice(at + 1, at + 1 + list.charCodeAt(at)))
+  }
+  return names
+}
+
+/** Names in hexadecimal, with commas between them. */
+export function namesIn(list: string): readonly Uint8Array[] {
+  return list === '' ? [] : list.split(',').map(name => Uint8Array.from(Buffer.from(name, 'hex')))
+}
+
+function selectAlpn(flags: Flags): Pick<ServerConfig, 'selectAlpn'> {
+  const selected = flags.has('-select-empty-alpn') ? '' : flags.text('-select-alpn')
+  if (flags.has('-reject-alpn')) return { selectAlpn: () => null }
+  if (selected === undefined || flags.has('-decline-alpn')) return {}
+  return {
+    selectAlpn: offered => {
+      const expected = flags.text('-expect-advertised-alpn')
+      if (expected !== undefined && protocolsIn(expected).join() !== offered.join()) {
+        throw new Unexpected('the client offers other application protocols')
+      }
+      return selected
+    },
+  }
+}
+
+/** Takes any credential, unless a flag says that it is to be refused. */
+function peerCheck(flags: Flags): PeerCheck {
+  const isChecked = flags.has('-verify-peer') || flags.has('-require-any-client-certificate')
+  return {
+    certificateTypes: (flags.numbers('-accepted-peer-cert-types') ?? [CertificateType.X509]).filter(isOurType),
+    isAdvisory: !isChecked,
+    check: peer => {
+      const complaint = complaintOf(flags, peer, isChecked)
+      if (flags.has('-async')) return complaint ? Promise.reject(complaint) : Promise.resolve()
+      if (complaint) throw complaint
+      return undefined
+    },
+  }
+}
+
+function complaintOf(flags: Flags, peer: Authentication, isChecked: boolean): Error | undefined {
+  const pinned = flags.bytes('-expect-peer-rpk-sha256')
+  if (pinned) {
+    const found = createHash('sha256')
+      .update(peer.entries[0]?.data ?? '')
+      .digest()
+    return found.equals(pinned) ? undefined : refusal(isChecked, 'certificate_unknown')
+  }
+  if (!flags.has('-server') && flags.has('-fail-ocsp-callback') && flags.has('-use-ocsp-callback')) {
+    return new ProtocolError('bad_certificate_status_response', ':OCSP_CB_ERROR:')
+  }
+  if (!flags.has('-verify-fail')) return undefined
+  // What the two callbacks of BoringSSL answer with.
+  return refusal(isChecked, flags.has('-use-custom-verify-callback') ? 'certificate_unknown' : 'handshake_failure')
+}
+
+function refusal(isChecked: boolean, alert: 'certificate_unknown' | 'handshake_failure'): Error {
+  if (isChecked) return new ProtocolError(alert, ':CERTIFICATE_VERIFY_FAILED:')
+  return new CertificateError('ERR_X509_SEARCH_LIMIT', 'certificate_unknown', ':CERTIFICATE_VERIFY_FAILED:')
+}
+
+/** @throws Unimplemented if the flags ask for a version other than TLS 1.3, or for groups that we do not have */
+export function checkSupported(flags: Flags): void {
+  const min = flags.number('-min-version') ?? 0
+  const max = flags.number('-max-version') ?? TLS13
+  if (max < TLS13 || min > TLS13) throw new Unimplemented('only TLS 1.3 is spoken')
+  if (flags.has('-no-tls13')) throw new Unexpected(':NO_SUPPORTED_VERSIONS_ENABLED:')
+  for (const group of [...(flags.numbers('-curves') ?? []), ...(flags.numbers('-key-shares') ?? [])]) {
+    if (!OUR_GROUPS.includes(group)) throw new Unimplemented(`there is no group ${group}`)
+  }
+}
+
+const TLS13 = 0x0304
+const OUR_GROUPS: readonly number[] = Object.values(NamedGroup)
