@@ -31,6 +31,7 @@ function serve({ workload, resultsKey }: Assignment): void {
           dangerouslyTrustSimulatedPlatforms: true,
           warn: () => {},
         }),
+        peerCredentials: ['attestation-only'],
       },
     },
     (request, response) => {

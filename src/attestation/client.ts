@@ -69,9 +69,14 @@ export function plugOffer({ extensions, ...settings }: Settings, offer: ClientOf
         : hs.serverCertificateTypes,
     clientCertificateTypes:
       ownVerifiers.length > 0
-        ? withType(attestation, settings.ownCredentials, hs.clientCertificateTypes, false)
+        ? withType(attestation, settings.ownCredentials, presentable(settings, hs.clientCertificateTypes), false)
         : hs.clientCertificateTypes,
   }
+}
+
+/** RFC 7250 §3: a client lists what it can present. X509 goes without saying where there is nothing else to list. */
+function presentable({ environment }: Pick<Settings, 'environment'>, types: readonly number[]): readonly number[] {
+  return environment.hasCertificate ? types : types.filter(type => type !== CertificateType.X509)
 }
 
 /** The list of certificate types with ours in it, where its rank among the credentials puts it. */
@@ -184,7 +189,7 @@ function clientSelection(
       throw new AttestationError(
         'ERR_ATTESTATION_NEGOTIATION',
         'unsupported_certificate',
-        'the server wants results beside X.509, and there is no certificate to present',
+        'the server wants results beside X.509, and ours stand alone',
       )
     }
     return { model: 'passport', verifier, credentialKind }

@@ -192,7 +192,7 @@ function checkVerdict(result: AttestationResult): void {
   }
   const failed = result.checks.find(({ passed }) => !passed)
   const why = failed
-    ? `${failed.name}: expected ${failed.expected}, found ${failed.actual}${failed.remedy ? `. ${failed.remedy}` : ''}`
+    ? `${failed.name}: expected ${failed.expected}, found ${failed.actual}${failed.remedy ? `; ${failed.remedy}` : ''}`
     : `the policy does not accept the status ${result.status}`
   throw new AttestationError('ERR_ATTESTATION_REFUSED', 'access_denied', `the peer is refused: ${printable(why)}`, {
     result,

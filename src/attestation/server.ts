@@ -150,7 +150,9 @@ function choosePeer(participant: Participant, { clientHello }: View): Chosen | u
     const reason = nothingInCommon('proposes', proposal, 'take', verifier?.evidenceTypes, peerCredentials)
     participant.missing(reason, true, 'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE')
   } else if (offered) {
-    const reason = 'the client has results of no Verifier that we trust, in no kind of credential that we take'
+    const reason = identity
+      ? `the client has results, but not in the kind of credential that we take: ${peerCredentials.join(', ')}`
+      : 'the client has results of no Verifier that we trust'
     participant.missing(reason, false, 'ERR_ATTESTATION_UNSUPPORTED_VERIFIERS')
   } else {
     participant.missing('the client does not offer to attest', canDemand(settings, 'background-check'))

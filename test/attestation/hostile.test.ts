@@ -387,8 +387,11 @@ describe('an answer in EncryptedExtensions', () => {
     assertRefused(pair, 'client', 'ERR_ATTESTATION_NEGOTIATION', illegal_parameter)
   })
 
-  test('D-13: that wants results beside X.509 from a client without is unsupported_certificate', async () => {
-    const client: EndOptions = { attestation: { presenter: new FakePresenter(), identityKey: bareKeys.client } }
+  test('D-13: that wants results beside X.509 from a client whose own stand alone is unsupported_certificate', async () => {
+    const client: EndOptions = {
+      attestation: { presenter: new FakePresenter(), ownCredentials: ['attestation-only'] },
+      hasCertificate: true,
+    }
     const server: EndOptions = {
       attestation: { verifier: new FakeVerifier(), peerCredentials: BOTH },
       alterPlug: alterAnswer(answer => ({ ...answer, clientCertificateType: CertificateType.X509 })),

@@ -763,6 +763,15 @@ describe('results', () => {
     assertRefused(pair, 'server', 'ERR_ATTESTATION_UNSUPPORTED_VERIFIERS', unsupported_verifiers)
   })
 
+  test('D-13: of a client without a certificate are not asked for beside one', async () => {
+    const offering: EndOptions = { attestation: { presenter: new FakePresenter(), identityKey: bareKeys.client } }
+    const pair = await connect(offering, server({ verifier: new FakeVerifier() }))
+    assertRefused(pair, 'server', 'ERR_ATTESTATION_UNSUPPORTED_VERIFIERS', unsupported_verifiers)
+    assert.match(pair.server.error?.message ?? '', /not in the kind of credential that we take: x509/)
+    const lax = await connect(offering, server({ verifier: new FakeVerifier(), require: 'optional' }))
+    assert.equal(lax.server.data, 'data of the client')
+  })
+
   test('D-13: of a client stand alone where that is what it has', async () => {
     const offering: EndOptions = { attestation: { presenter: new FakePresenter(), identityKey: bareKeys.client } }
     const pair = await connect(offering, server({ verifier: new FakeVerifier(), peerCredentials: BOTH }))

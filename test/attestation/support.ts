@@ -181,7 +181,7 @@ export class FakeVerifier implements Verifier {
 
 function check(name: string, expected: string, actual: string): Check {
   const passed = expected === actual
-  return { name, passed, expected, actual, source: 'test', ...(!passed && { remedy: 'Do better' }) }
+  return { name, passed, expected, actual, source: 'test', ...(!passed && { remedy: 'do better' }) }
 }
 
 function claimsIn(message: Cmw): Claims {
