@@ -19,6 +19,8 @@ export class AttestedAgent extends HttpsAgent {
   /** Objects that are part of the terms, such as policies, are the same only if they are the same object. */
   readonly #numbers = new WeakMap<object, number>()
   #count = 0
+  /** The pools of connections, by the options that http.Agent keeps for each of them. */
+  readonly #names = new WeakMap<object, string>()
 
   constructor(options: AttestedAgentOptions = {}) {
     const { keepAlive, keepAliveMsecs, maxSockets, maxTotalSockets, maxFreeSockets, scheduling, timeout, ...terms } =
@@ -31,8 +33,12 @@ export class AttestedAgent extends HttpsAgent {
 
   /** The name of a pool: everything that tells one connection from another. */
   override getName(options: RequestOptions = {}): string {
-    const terms: Record<string, unknown> = { ...options, ...this.#terms }
+    const known = this.#names.get(options)
+    if (known !== undefined) return known
+    const terms: ConnectOptions & { readonly socketPath?: unknown } = { ...(options as ConnectOptions), ...this.#terms }
     const parts = POOL_TERMS.map(term => this.#nameOf(terms[term]))
+    // A Verifier may come by another policy: what it let in before does not count under that.
+    parts.push(this.#nameOf(terms.attestation?.verifier?.policyDigest))
     return [options.host || 'localhost', options.port, options.localAddress, options.family, ...parts].join(':')
   }
 
@@ -42,6 +48,8 @@ export class AttestedAgent extends HttpsAgent {
     _callback?: (error: Error | null, stream: Duplex) => void,
   ): Duplex {
     const name = this.getName(options)
+    // The connection belongs there until its end, also if the same terms have another name by then.
+    this.#names.set(options, name)
     const session = this.#sessions.get(name)
     // A ticket is used once (RFC 8446 §C.4): who sees it twice knows that it is the same client.
     this.#sessions.delete(name)
@@ -74,7 +82,7 @@ export class AttestedAgent extends HttpsAgent {
   /** A part of a pool's name. Texts and bytes are what they say; everything else is only itself. */
   #nameOf(value: unknown): string {
     if (value === undefined || value === null) return ''
-    if (value instanceof Uint8Array) return JSON.stringify(Buffer.from(value).toString('base64'))
+    if (value instanceof Uint8Array) return `=${Buffer.from(value).toString('base64')}`
     if (Array.isArray(value)) return `[${value.map(item => this.#nameOf(item)).join(',')}]`
     if (typeof value === 'object' || typeof value === 'function') return `#${this.#numberOf(value)}`
     return JSON.stringify(String(value))

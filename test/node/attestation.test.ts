@@ -177,6 +177,29 @@ test('an agent brings attestation to https.request, and makes it once for each c
   assert.equal(attester.asked.length, 1)
 })
 
+test('an agent opens a new connection when the policy has changed, also if the old one comes free after that', async t => {
+  const verifier = new FakeVerifier()
+  const attester = new FakeAttester()
+  const ports: unknown[] = []
+  const server = createHttpsServer({ ...serverOptions, attestation: attests(attester) }, (message, response) => {
+    ports.push(message.socket.remotePort)
+    // While the request is under way.
+    if (ports.length === 1) verifier.policyDigest = 'policy 2'
+    response.end()
+  })
+  const port = await listen(t, server)
+  const agent = new AttestedAgent({ ...clientOptions, attestation: demands({ verifier }), keepAlive: true })
+  t.after(() => agent.destroy())
+  for (let i = 0; i < 3; i++) {
+    const asked = request({ agent, port, host: '127.0.0.1' }).end()
+    const [message] = await once(asked, 'response')
+    await once(message.resume(), 'close')
+  }
+  assert.equal(ports[0] === ports[1], false)
+  assert.equal(ports[1], ports[2])
+  assert.equal(attester.asked.length, 2)
+})
+
 /** What a client ends with, and the server's side of it. */
 async function refusal(
   t: test.TestContext,
