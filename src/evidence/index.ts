@@ -23,6 +23,7 @@ export {
 export { type CcaEnvelope, type CcaPart, type CcaToken, decodeCcaEnvelope, decodeCcaToken } from './cca/token.js'
 export { checkAttestedKey, checkChallenge, MIN_CHALLENGE_LENGTH, shortHex } from './checks.js'
 export { type Authenticity, checkAuthenticity } from './dcap/authenticity.js'
+export { readCollateralBundle } from './dcap/bundle.js'
 export type { CheckedCollateral } from './dcap/collateral.js'
 export {
   type CertificateChain,

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { SimulatedIntel, tdxModuleSvn } from '#src/attester/index.js'
+import { hex } from '#src/bytes/index.js'
 import {
   decodeQuote,
   FixedDcapEndorsements,
   MissingEndorsement,
   qeIdentityFrom,
+  readCollateralBundle,
   tcbInfoFrom,
   tdxPlatform,
 } from '#src/evidence/index.js'
@@ -335,6 +337,30 @@ describe('signed documents of Intel’s', () => {
 
   test('are not taken for each other', () => {
     assert.throws(() => qeIdentityFrom(tcbInfo, chain), { code: 'ERR_RATS_JSON' })
+  })
+
+  test('come in a bundle as well, spelled as they are signed', () => {
+    const { tdx } = collateral
+    const content = (body: string, name: string) => {
+      const { [name]: value, signature } = JSON.parse(body)
+      return [JSON.stringify(value), signature] as const
+    }
+    const [tcb_info, tcb_info_signature] = content(tdx.tcbInfo, 'tcbInfo')
+    const [qe_identity, qe_identity_signature] = content(tdx.qeIdentity, 'enclaveIdentity')
+    const bundle = {
+      tcb_info,
+      tcb_info_signature,
+      tcb_info_issuer_chain: tdx.tcbInfoIssuerChain,
+      qe_identity,
+      qe_identity_signature,
+      qe_identity_issuer_chain: tdx.qeIdentityIssuerChain,
+      pck_crl: hex(tdx.pckCrl),
+      root_ca_crl: hex(tdx.rootCrl),
+      pck_crl_issuer_chain: '',
+    }
+    assert.deepEqual(failures(quote, { collateral: readCollateralBundle(JSON.stringify(bundle)) }), [])
+    assert.throws(() => readCollateralBundle(JSON.stringify({ ...bundle, pck_crl: 'xyz' })), { code: 'ERR_RATS_JSON' })
+    assert.throws(() => readCollateralBundle('{}'), { code: 'ERR_RATS_JSON' })
   })
 
   test('give way to newer ones', () => {

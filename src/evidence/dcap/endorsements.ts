@@ -95,17 +95,14 @@ function signedDocument<Content>(
 ): SignedDocument<Content> {
   const answer = SpelledJson.parse(body, 'the answer')
   const document = answer.at(member)
-  const signature = hexBytes(answer.at('signature').hex(64))
+  const signature = answer.at('signature')
+  signature.hex(64)
   // What is signed is the text of the value as it came; written anew, it would be another text.
-  return new SignedDocument(read(document), utf8(document.spelling), signature, chainOf(issuerChain))
+  return new SignedDocument(read(document), utf8(document.spelling), signature.bytes(), chainOf(issuerChain))
 }
 
 function chainOf(chain: CertificateChain): readonly Uint8Array[] {
   return typeof chain === 'string' ? certificatesIn(chain) : chain.map(certificate => Uint8Array.from(certificate))
-}
-
-function hexBytes(text: string): Uint8Array {
-  return Uint8Array.from(text.match(/../g) ?? [], byte => Number.parseInt(byte, 16))
 }
 
 /** A CRL whose signature is checked once for each issuer. */

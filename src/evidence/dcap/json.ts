@@ -81,6 +81,13 @@ export class SpelledJson {
     return text.toLowerCase()
   }
 
+  /** Hex of any number of bytes, in either case. */
+  bytes(): Uint8Array {
+    const text = this.text()
+    if (!/^([0-9a-fA-F]{2})*$/.test(text)) this.fail('is not hex')
+    return Uint8Array.from(text.match(/../g) ?? [], byte => Number.parseInt(byte, 16))
+  }
+
   /** A point in time as RFC 3339 writes it in UTC. @returns milliseconds since 1970 */
   time(): number {
     const text = this.text()

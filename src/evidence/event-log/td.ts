@@ -31,20 +31,14 @@ export function decodeDstackLog(text: string): readonly RuntimeEvent[] {
       const type = event.at('event_type').integer(0, 0xffffffff)
       const register = event.at('imr').integer(0, 3)
       const name = event.at('event').text()
-      const data = bytesOf(event.at('event_payload'))
-      const digest = bytesOf(event.at('digest'))
+      const data = event.at('event_payload').bytes()
+      const digest = event.at('digest').bytes()
       if (digest.length !== 48) event.at('digest').fail('is not a SHA-384 digest')
       if (register === 3 && !equalBytes(digest, hash('sha384', uint32(type), utf8(`:${name}:`), data))) {
         throw new MessageError('ERR_RATS_INCONSISTENT', `${event.path} has the digest of another event`)
       }
       return { register, type, name, data, digests: new Map([['sha384', digest]] as const) }
     })
-}
-
-function bytesOf(json: SpelledJson): Uint8Array {
-  const text = json.text()
-  if (!/^([0-9a-f]{2})*$/i.test(text)) json.fail('is not hex')
-  return Uint8Array.from(text.match(/../g) ?? [], byte => Number.parseInt(byte, 16))
 }
 
 function uint32(value: number): Uint8Array {
