@@ -130,6 +130,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     peerChain: peer ?? sessionChain(psk),
     exporter,
     resumption: mainSecret.resumption(transcriptHash),
+    authenticatedAt: psk?.session ? Number(psk.session.authenticatedAt) : config.now(),
     transcriptHash,
   }
 }

@@ -22,6 +22,8 @@ export interface Established {
   readonly peerChain: { readonly certificateType: number; readonly chain: readonly Uint8Array[] }
   readonly exporter: Exporter
   readonly resumption: ResumptionSecret
+  /** When the peers authenticated: in this handshake, or in the one that the session began with. ms since 1970 */
+  readonly authenticatedAt: number
   /** Hash of ClientHello...client Finished, for those who bind something to the whole handshake. Hash.length bytes */
   readonly transcriptHash: Uint8Array
 }

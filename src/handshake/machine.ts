@@ -91,14 +91,15 @@ export class Machine<T> {
     }
     this.#wait = value
     if ('promise' in value) {
-      this.#pause = value.promise.then(
-        answer => {
-          this.#settled = { value: answer }
-        },
-        error => {
-          this.#settled = { error }
-        },
+      // A machine that was stopped meanwhile has no use for the answer.
+      const settle = (settled: { readonly value: unknown } | { readonly error: unknown }) => {
+        if (this.#pause === pause) this.#settled = settled
+      }
+      const pause = value.promise.then(
+        answer => settle({ value: answer }),
+        error => settle({ error }),
       )
+      this.#pause = pause
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { ClientConfig, ServerConfig } from './config.js'
 import type { Established } from './established.js'
 import { decodeMessage, encodeMessage, HandshakeType, type Message, NewSessionTicket } from './messages.js'
-import { NO_STATE, type Session } from './session.js'
+import { MAX_SESSION_SECONDS, NO_STATE, type Session } from './session.js'
 import { tableWith } from './table.js'
 
 /** NewSessionTicket messages to send after the handshake (RFC 8446 §4.6.1); none if the connection is not to be
@@ -13,6 +13,10 @@ export function makeTickets(config: ServerConfig, established: Established): rea
   // A ticket has to fit its message, and the ClientHello that brings it back.
   const chainLength = established.peerChain.chain.reduce((sum, { length }) => sum + length, 0)
   if (chainLength + plugState.length > MAX_STATE_LENGTH) return []
+  const now = config.now()
+  const secondsLeft = MAX_SESSION_SECONDS - Math.ceil(Math.max(0, now - established.authenticatedAt) / 1000)
+  const lifetimeSeconds = Math.min(tickets.lifetimeSeconds, secondsLeft)
+  if (lifetimeSeconds <= 0) return []
   return Array.from({ length: tickets.count }, (_, i) => {
     const ticketNonce = Uint8Array.of(i)
     const ticketAgeAdd = new DataView(entropy.bytes(4).buffer).getUint32(0)
@@ -20,8 +24,9 @@ export function makeTickets(config: ServerConfig, established: Established): rea
       cipherSuite: established.suite.id,
       psk: established.resumption.psk(ticketNonce),
       ticketAgeAdd,
-      issuedAt: BigInt(config.now()),
-      lifetimeSeconds: tickets.lifetimeSeconds,
+      issuedAt: BigInt(now),
+      authenticatedAt: BigInt(established.authenticatedAt),
+      lifetimeSeconds,
       serverName: established.serverName,
       alpn: established.alpn,
       certificateType: established.peerChain.certificateType,
@@ -29,7 +34,7 @@ export function makeTickets(config: ServerConfig, established: Established): rea
       plugState,
     })
     return encodeMessage(HandshakeType.new_session_ticket, NewSessionTicket, {
-      ticketLifetime: tickets.lifetimeSeconds,
+      ticketLifetime: lifetimeSeconds,
       ticketAgeAdd,
       ticketNonce,
       ticket,
@@ -57,8 +62,9 @@ export function readTicket(
     ticket: Uint8Array.from(ticket),
     ticketAgeAdd,
     receivedAt: BigInt(config.now()),
+    authenticatedAt: BigInt(established.authenticatedAt),
     // RFC 8446 §4.6.1: never longer than seven days, whatever the server says.
-    lifetimeSeconds: Math.min(ticketLifetime, 604_800),
+    lifetimeSeconds: Math.min(ticketLifetime, MAX_SESSION_SECONDS),
     serverName: established.serverName,
     alpn: established.alpn,
     certificateType: established.peerChain.certificateType,

@@ -8,7 +8,7 @@ import type { PeerIdentity } from './credential.js'
 import type { OfferedPsks } from './extensions.js'
 import { EarlySecret, type TrafficSecret } from './key-schedule.js'
 import type { Step } from './machine.js'
-import type { Session } from './session.js'
+import { MAX_SESSION_SECONDS, type Session } from './session.js'
 import type { Transcript } from './transcript.js'
 
 /** A PSK that the client may offer (RFC 8446 §4.2.11). */
@@ -60,6 +60,7 @@ function mayResume(session: Session, config: ClientConfig): boolean {
     session.serverName === config.serverName &&
     age >= 0 &&
     age <= session.lifetimeSeconds * 1000 &&
+    config.now() - Number(session.authenticatedAt) <= MAX_SESSION_SECONDS * 1000 &&
     (config.plug === undefined
       ? session.plugState.length === 0
       : session.plugState.length > 0 && config.plug.restoreSession(session.plugState))

@@ -34,7 +34,7 @@ import {
 import { chooseAlpn, chooseCertificateType, chooseGroup, commonSuites } from './negotiate.js'
 import type { PlugAnswer, View } from './plug.js'
 import { binderKey, checkBinder } from './psk.js'
-import type { TicketState } from './session.js'
+import { MAX_SESSION_SECONDS, type TicketState } from './session.js'
 import { tableWith } from './table.js'
 import { Transcript } from './transcript.js'
 import { TLS12, TLS13 } from './version.js'
@@ -151,6 +151,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
     },
     exporter,
     resumption: mainSecret.resumption(transcriptHash),
+    authenticatedAt: psk?.ticket ? Number(psk.ticket.authenticatedAt) : config.now(),
     transcriptHash,
   }
 }
@@ -401,6 +402,7 @@ function mayResume(config: ServerConfig, offer: Offer, ticket: TicketState): boo
   return (
     age >= -MAX_CLOCK_SKEW &&
     age <= ticket.lifetimeSeconds * 1000 &&
+    config.now() - Number(ticket.authenticatedAt) <= MAX_SESSION_SECONDS * 1000 &&
     ticket.serverName === offer.extensions.get(ext.serverName.client_hello) &&
     (config.clientAuthentication !== 'required' || ticket.peerChain.length > 0) &&
     // A client may have authenticated because the plug asked it to: then the plug decides.

@@ -36,6 +36,8 @@ const SessionState = struct({
   ticketAgeAdd: uint32,
   /** ms since 1970 */
   receivedAt: uint64,
+  /** When the handshake was that the session began with, in ms since 1970. */
+  authenticatedAt: uint64,
   lifetimeSeconds: uint32,
   serverName: optionalText,
   alpn: optionalText,
@@ -46,7 +48,7 @@ const SessionState = struct({
 /** What a client keeps of a connection to resume it later. */
 export type Session = TypeOf<typeof SessionState>
 
-const VERSION = 0x0101
+const VERSION = 0x0102
 
 /** A session as bytes, for a store outside the process. Keep them as secret as a private key. */
 export function encodeSession(session: Omit<Session, 'version'>): Uint8Array {
@@ -71,6 +73,8 @@ const TicketStateCodec = struct({
   ticketAgeAdd: uint32,
   /** ms since 1970 */
   issuedAt: uint64,
+  /** When the handshake was that the session began with, in ms since 1970. */
+  authenticatedAt: uint64,
   lifetimeSeconds: uint32,
   serverName: optionalText,
   alpn: optionalText,
@@ -99,3 +103,7 @@ export function decodeTicketState(bytes: Uint8Array): TicketState | null {
 
 /** No plug state. */
 export const NO_STATE = EMPTY
+
+/** How long after its first handshake a session may be resumed, in seconds. Each resumption brings new tickets, so that
+ *  without a limit the first signature of a peer would do for ever (RFC 8446 §4.6.1). */
+export const MAX_SESSION_SECONDS = 604_800

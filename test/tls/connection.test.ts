@@ -14,6 +14,7 @@ import {
   makePair,
   type Pair,
   type PairOptions,
+  seededEntropy,
 } from '../support/pair.js'
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString()
@@ -355,4 +356,14 @@ describe('output', () => {
     assert.equal(server.connection.state, 'handshake')
     assert.equal(server.connection.takeOutput().length, 1)
   })
+})
+
+test('all randomness comes from outside', () => {
+  const helloWith = (seed: string) => {
+    const { client } = makePair({ client: { entropy: seededEntropy(seed), keyShareGroups: [] } })
+    client.connection.start()
+    return client.connection.takeOutput()
+  }
+  assert.deepEqual(helloWith('a'), helloWith('a'))
+  assert.notDeepEqual(helloWith('a'), helloWith('b'))
 })

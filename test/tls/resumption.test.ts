@@ -130,6 +130,33 @@ describe('a session is not resumed', () => {
     await full({ server: { now: () => NOW + 2 * HOUR + 1 } })
   })
 
+  test('by either side a week after its first handshake, whatever tickets there were since', async () => {
+    const tickets = new TicketIssuer(systemEntropy, { lifetimeSeconds: 5 * 24 * 3600 })
+    const first = await resume({}, { server: { tickets } })
+    const later = () => NOW + 4 * 24 * HOUR
+    const tooLate = () => NOW + 8 * 24 * HOUR
+    const second = await connectedPair({
+      client: { session: first.session, now: later },
+      server: { tickets, now: later },
+    })
+    assert.ok(isResumed(second))
+    const session = decodeSession(second.client.sessions[0] ?? assert.fail()) ?? assert.fail()
+    assert.equal(session.lifetimeSeconds, 3 * 24 * 3600)
+    const forever = { ...session, lifetimeSeconds: 604_800 }
+    const onTime = await connectedPair({ client: { session: forever, now: later }, server: { tickets, now: later } })
+    assert.ok(isResumed(onTime))
+    const clientMinds = await connectedPair({
+      client: { session: forever, now: tooLate },
+      server: { tickets, now: later },
+    })
+    assert.ok(!isResumed(clientMinds))
+    const serverMinds = await connectedPair({
+      client: { session: forever, now: later },
+      server: { tickets, now: tooLate },
+    })
+    assert.ok(!isResumed(serverMinds))
+  })
+
   test('by a client for another name', async () => {
     await full({
       client: { serverName: 'example.com', peer: { ...clientConfig().peer, check: () => undefined } },
@@ -315,6 +342,7 @@ describe('tickets', () => {
     psk: new Uint8Array(32).fill(1),
     ticketAgeAdd: 5,
     issuedAt: BigInt(NOW),
+    authenticatedAt: BigInt(NOW),
     lifetimeSeconds: 60,
     serverName: 'localhost',
     alpn: undefined,
