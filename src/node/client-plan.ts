@@ -22,7 +22,7 @@ export function planClient(options: ConnectOptions): Plan {
   const serverName = serverNameOf(options)
   const peer = peerCheckOf(() => context, {
     purpose: 'serverAuth',
-    name: options.servername || options.host || 'localhost',
+    name: serverName ?? (options.servername || options.host || 'localhost'),
     checkServerIdentity: options.checkServerIdentity,
     isAdvisory: options.rejectUnauthorized === false,
   })

@@ -280,6 +280,10 @@ export class AttestedSocket extends TransportSocket {
   #begin(): void {
     if (this.destroyed) return
     const transport = this.transport
+    if (transport.destroyed || transport.readableEnded) {
+      this.destroy(new ConnectionReset('the transport was closed before the handshake began'))
+      return
+    }
     try {
       this.#begun = this.#plan.begin(this, this.#session)
     } catch (error) {

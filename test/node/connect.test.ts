@@ -171,6 +171,12 @@ describe('a client', () => {
     assert.equal(error.code, 'ERR_X509_NAME_MISMATCH')
   })
 
+  test('takes a name with a dot at its end, or in another alphabet, for what it is on the wire', async t => {
+    const id = root.issue({ subject: 'x', dnsNames: ['xn--bcher-kva.example'] })
+    const { server } = await pair(t, { cert: id.pem, key: id.keyPem }, { servername: 'Bücher.example.' })
+    assert.equal(server.servername, 'xn--bcher-kva.example')
+  })
+
   test('trusts only the roots that Node brings, if none are given', async t => {
     const error = await failure(t, {}, { ca: undefined })
     assert.equal(error.code, 'ERR_X509_UNKNOWN_ISSUER')

@@ -121,6 +121,14 @@ describe('a client', () => {
     assert.equal(error.code, 'ECONNREFUSED')
   })
 
+  test('tells once of a stream that has ended already', async () => {
+    const [ended] = duplexPair()
+    ended.destroy()
+    const client = connect({ socket: ended, ...clientOptions })
+    const [error] = await once(client, 'error')
+    assert.equal(error.code, 'ECONNRESET')
+  })
+
   test('is told of a reset while the connection is open', async t => {
     const listener = createServer(serverOptions, ignoreErrors)
     const port = await listen(t, listener)
