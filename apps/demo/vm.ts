@@ -31,7 +31,6 @@ function serve({ workload, resultsKey }: Assignment): void {
           dangerouslyTrustSimulatedPlatforms: true,
           warn: () => {},
         }),
-        peerCredentials: ['attestation-only'],
       },
     },
     (request, response) => {
