@@ -1,4 +1,5 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
+import { versions } from 'node:process'
 
 /** A symmetric key in the form that this Node takes fastest. Making a KeyObject costs half as much as an HMAC and leaves
  *  work for the garbage collector, so bytes are better for the many secrets that are used once or twice. But Node 24
@@ -8,5 +9,5 @@ export function secretKey(bytes: Uint8Array): KeyObject | Uint8Array {
   return needsKeyObjects ? createSecretKey(bytes) : new Uint8Array(bytes)
 }
 
-const [major = 0] = process.versions.node.split('.').map(Number)
+const [major = 0] = versions.node.split('.').map(Number)
 const needsKeyObjects = major === 24 || major === 25
