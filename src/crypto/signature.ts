@@ -2,11 +2,12 @@ import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign, veri
 import { versions } from 'node:process'
 import type { HashName } from './hash.js'
 
-/** How a signature is made, apart from the key. ECDSA is DER (X.509, TLS) or raw r‖s (COSE, JOSE, quotes). */
+/** How a signature is made, apart from the key. ECDSA is DER (X.509, TLS) or raw r‖s (COSE, JOSE, quotes). The salt of
+ *  RSASSA-PSS is as long as the hash, but in the signatures of some TPMs as long as will fit. */
 export type SignatureAlgorithm =
   | { readonly kind: 'ecdsa'; readonly hash: HashName | 'sha1'; readonly encoding: 'der' | 'raw' }
   | { readonly kind: 'eddsa' }
-  | { readonly kind: 'rsa-pss'; readonly hash: HashName }
+  | { readonly kind: 'rsa-pss'; readonly hash: HashName; readonly salt?: 'any length' }
   | { readonly kind: 'rsa-pkcs1'; readonly hash: HashName | 'sha1' }
 
 /** What kind of key a PublicKey is; for `ec` with its curve. */
@@ -135,7 +136,7 @@ function options(algorithm: SignatureAlgorithm): object {
     case 'ecdsa':
       return algorithm.encoding === 'raw' ? RAW : DER
     case 'rsa-pss':
-      return PSS
+      return algorithm.salt === undefined ? PSS : PSS_ANY_SALT
     case 'rsa-pkcs1':
       return PKCS1
     case 'eddsa':
@@ -146,5 +147,6 @@ function options(algorithm: SignatureAlgorithm): object {
 const RAW = { dsaEncoding: 'ieee-p1363' }
 const DER = { dsaEncoding: 'der' }
 const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+const PSS_ANY_SALT = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO }
 const PKCS1 = { padding: constants.RSA_PKCS1_PADDING }
 const NONE = {}

@@ -129,6 +129,11 @@ export interface PolicyTerms {
   readonly claims: readonly string[]
   /** All measurements that its reports can hold; absent where the platform's owner names them. */
   readonly measurements?: readonly string[]
+  /** What is wrong with a set of measurements of these names, where more can be said than a list of them says; null if
+   *  nothing is. */
+  readonly complaintAbout?: (names: readonly string[]) => string | null
+  /** Whether old platforms of this kind sign with SHA-1, so that a policy can allow it; absent where none does. */
+  readonly maySignWithSha1?: boolean
   /** Components whose version a policy can set a minimum for, such as `microcode`; absent where there are none. */
   readonly versions?: readonly string[]
   /** TCB statuses that its collateral can give; absent where nothing rates the TCB. */

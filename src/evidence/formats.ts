@@ -7,6 +7,7 @@ import type { EvidenceFormat } from './format.js'
 import { keyAttestationBundle } from './kat/format.js'
 import { psaToken } from './psa/format.js'
 import { simulatedToken } from './simulated/format.js'
+import { enactTrustToken, parsecTpmBundle, tpmBundle } from './tpm/format.js'
 
 /** Every format of Evidence that can be appraised here, the preferred one first. A new one is a folder and a row. */
 export const evidenceFormats: readonly EvidenceFormat[] = [
@@ -21,6 +22,9 @@ export const evidenceFormats: readonly EvidenceFormat[] = [
   psaToken,
   parsecCcaBundle,
   ccaToken,
+  tpmBundle,
+  parsecTpmBundle,
+  enactTrustToken,
   simulatedToken,
 ]
 

@@ -138,4 +138,41 @@ export {
 export { SIMULATED_MEDIA_TYPE } from './simulated/format.js'
 export { isSimulatedName, SIMULATED } from './simulated/mark.js'
 export { type TdxQuote, tdxPlatform } from './tdx/platform.js'
+export { tpmHashLength } from './tpm/algorithm.js'
+export { AttestType, decodeAttest, TPM_MAGIC, type TpmAttest, type TpmAttested } from './tpm/attest.js'
+export {
+  checkAttestationKey,
+  checkKeyAttributes,
+  checkKeyName,
+  checkMagic,
+  checkStatementType,
+  checkTpmSignature,
+} from './tpm/checks.js'
+export {
+  decodeStatement,
+  decodeTpmBundle,
+  encodeTpmBundle,
+  type TpmAttestationKey,
+  type TpmBundle,
+  type TpmCertified,
+  type TpmEvidence,
+  type TpmStatement,
+} from './tpm/evidence.js'
+export {
+  decodeEnactTrustToken,
+  decodeParsecTpmEvidence,
+  ENACTTRUST_MEDIA_TYPE,
+  TPM_MEDIA_TYPE,
+} from './tpm/format.js'
+export {
+  describeSelections,
+  encodeSelections,
+  findUnexplainedPcr,
+  type PcrBanks,
+  type PcrSelection,
+  pcrDigestOf,
+} from './tpm/pcr.js'
+export { checkPurpose, tpmPlatform } from './tpm/platform.js'
+export { decodePublicArea, KeyAttribute, type TpmPublic } from './tpm/public-area.js'
+export { decodeSignature, isSignedByTpm, type TpmSignature } from './tpm/signature.js'
 export { type PinnedRoot, pinnedRoots } from './trust-anchors.js'

@@ -7,6 +7,7 @@ import { snpPlatform } from './sev-snp/platform.js'
 import { sgxPlatform } from './sgx/platform.js'
 import { simulatedPlatform } from './simulated/platform.js'
 import { tdxPlatform } from './tdx/platform.js'
+import { tpmPlatform } from './tpm/platform.js'
 
 /** Every kind of platform that can be appraised here. A new one is a folder and a row. */
 export const platforms: readonly RegisteredPlatform[] = [
@@ -17,6 +18,7 @@ export const platforms: readonly RegisteredPlatform[] = [
   registered(psaPlatform),
   registered(ccaPlatform),
   registered(ccaRealm),
+  registered(tpmPlatform),
   registered(simulatedPlatform),
 ]
 

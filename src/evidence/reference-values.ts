@@ -5,7 +5,11 @@ import type { TcbStanding } from './format.js'
 export interface PlatformFacts {
   /** Digests by name, lower-case hex. */
   readonly measurements: ReadonlyMap<string, string>
+  /** Whether the measurements are registers, many of which mean nothing to anyone: a set need not name them all. */
+  readonly areRegisters?: boolean
   readonly isDebuggable: boolean
+  /** The weakest hash that what the platform says is signed with; absent where no weak one is possible. */
+  readonly signatureHash?: string | undefined
   /** One of the kind's lifecycle states, or another text that no policy can allow; undefined where it tells none. */
   readonly lifecycle: string | undefined
   /** All claims, for policy and for people; byte strings as lower-case hex. */
@@ -41,6 +45,8 @@ export interface PlatformReference {
   readonly minimumVersions: ReadonlyMap<string, number>
   /** Null for platforms whose TCB nothing rates. */
   readonly tcb: TcbReference | null
+  /** Whether signatures with SHA-1 will do; they will not unless said. */
+  readonly allowsSha1Signatures?: boolean
 }
 
 /** Reference Values for how a platform's Trusted Computing Base is rated. */
@@ -71,7 +77,8 @@ export function compareWithReferenceValues(
   reference: PlatformReference,
   at: number,
 ): readonly Finding[] {
-  const findings = [compareMeasurements(facts.measurements, reference), compareDebug(facts.isDebuggable, reference)]
+  const findings = [compareMeasurements(facts, reference), compareDebug(facts.isDebuggable, reference)]
+  if (facts.signatureHash !== undefined) findings.push(compareSignatureHash(facts.signatureHash, reference))
   if (reference.lifecycles !== null) findings.push(compareLifecycle(facts.lifecycle, reference.lifecycles, reference))
   for (const [name, minimum] of reference.minimumVersions) {
     findings.push(compareVersion(name, facts.versions?.get(name), minimum, reference))
@@ -82,7 +89,10 @@ export function compareWithReferenceValues(
   return findings
 }
 
-function compareMeasurements(measurements: ReadonlyMap<string, string>, reference: PlatformReference): Finding {
+function compareMeasurements(
+  { measurements, areRegisters = false }: PlatformFacts,
+  reference: PlatformReference,
+): Finding {
   const name = 'measurement'
   const sets = reference.measurementSets
   if (sets === null) {
@@ -91,23 +101,28 @@ function compareMeasurements(measurements: ReadonlyMap<string, string>, referenc
     return passed({ name, expected: 'any software', actual: listed(measurements), source })
   }
   const source = `${reference.source}.measurements`
-  const match = sets.find(set => mismatch(measurements, set) === null)
+  const match = sets.find(set => mismatch(measurements, set, areRegisters) === null)
   if (match) {
     return passed({ name, expected: match.name, actual: listed(measurements), source }, 'executables')
   }
-  const { expected, actual } = differenceOf(measurements, sets)
+  const { expected, actual } = differenceOf(measurements, sets, areRegisters)
   const remedy =
     'deploy a build that the policy allows, or add the measurements of this one to the policy if they are expected'
   return failed({ name, expected, actual, source }, remedy, 'executables', 96)
 }
 
 /** The first measurement that keeps a platform out of a set; null if it is in. A measurement that the set does not
- *  name keeps it out as well: it stands for software that nobody vouched for. */
-function mismatch(measurements: ReadonlyMap<string, string>, set: MeasurementSet): string | null {
+ *  name keeps it out as well, unless it is one of many registers: it stands for software that nobody vouched for. */
+function mismatch(
+  measurements: ReadonlyMap<string, string>,
+  set: MeasurementSet,
+  areRegisters: boolean,
+): string | null {
   for (const [name, allowed] of set.values) {
     const value = measurements.get(name)
     if (value === undefined || !allowed.includes(value)) return name
   }
+  if (areRegisters) return null
   for (const name of measurements.keys()) if (!set.values.has(name) && !set.leavesOut?.has(name)) return name
   return null
 }
@@ -116,11 +131,12 @@ function mismatch(measurements: ReadonlyMap<string, string>, set: MeasurementSet
 function differenceOf(
   measurements: ReadonlyMap<string, string>,
   sets: readonly MeasurementSet[],
+  areRegisters: boolean,
 ): { expected: string; actual: string } {
   const agreement = (set: MeasurementSet) =>
     [...set.values].filter(([name, allowed]) => allowed.includes(measurements.get(name) ?? '')).length
   const closest = sets.reduce((best, set) => (agreement(set) > agreement(best) ? set : best))
-  const name = mismatch(measurements, closest) ?? ''
+  const name = mismatch(measurements, closest, areRegisters) ?? ''
   const value = measurements.get(name)
   const actual = value === undefined ? `no measurement of ${name}` : `${name} ${short(value)}`
   const allowed = [...new Set(sets.flatMap(set => set.values.get(name) ?? []))]
@@ -138,6 +154,20 @@ function compareDebug(isDebuggable: boolean, reference: PlatformReference): Find
   if (!isDebuggable || reference.allowsDebug) return passed(subject, 'configuration')
   const remedy = 'start the platform without debugging: whoever can debug it can read its secrets'
   return failed(subject, remedy, 'configuration', 96)
+}
+
+/** SHA-1 signatures can be forged by whoever chooses what is signed; old TPMs make no others. */
+function compareSignatureHash(signatureHash: string, reference: PlatformReference): Finding {
+  const allows = reference.allowsSha1Signatures ?? false
+  const subject = {
+    name: 'signature-hash',
+    expected: allows ? 'any hash' : 'any hash but sha1',
+    actual: signatureHash,
+    source: `${reference.source}.dangerouslyAllowSha1Signatures`,
+  }
+  if (signatureHash !== 'sha1' || allows) return passed(subject)
+  const remedy = 'have the platform sign with SHA-256, by a new attestation key if need be'
+  return failed(subject, remedy, 'instance-identity', Assertion.contraindicated)
 }
 
 function compareLifecycle(

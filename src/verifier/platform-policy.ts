@@ -27,6 +27,9 @@ export interface PlatformPolicy {
   readonly minimumVersions?: Readonly<Record<string, number>>
   /** How the vendor's collateral may rate the platform, for platforms whose vendor rates them. */
   readonly tcb?: TcbPolicy
+  /** Takes signatures with SHA-1 from platforms of old kinds that make no others, such as TPMs of old Windows machines;
+   *  false unless said. */
+  readonly dangerouslyAllowSha1Signatures?: boolean
 }
 
 /** How a platform's Trusted Computing Base may be rated. */
@@ -71,6 +74,7 @@ function platformOf(item: Located, source: string): { kind: string; reference: P
     'claims',
     'minimumVersions',
     'tcb',
+    'dangerouslyAllowSha1Signatures',
   ])
   if (!members.kind) return item.fail(`has no kind: one of ${[...platformTerms.keys()].join(', ')}`)
   const kind = members.kind.text()
@@ -92,6 +96,7 @@ function platformOf(item: Located, source: string): { kind: string; reference: P
     claims,
     minimumVersions,
     tcb: tcbOf(members.tcb, kind, terms),
+    allowsSha1Signatures: sha1Of(members.dangerouslyAllowSha1Signatures, kind, terms),
   }
   return { kind, reference }
 }
@@ -158,6 +163,8 @@ function measurementSetOf(
   if (missing.length > 0) {
     members.values.fail(`does not pin ${missing.join(' and ')}, without which it says too little about what runs`)
   }
+  const complaint = terms.complaintAbout?.([...values.keys()]) ?? null
+  if (complaint !== null) members.values.fail(complaint)
   return { name, values }
 }
 
@@ -243,4 +250,9 @@ export function shortText(value: Located): string {
   const text = value.text()
   if (!/^[\x20-\x7e]{1,64}$/.test(text)) value.fail('has to be 1 to 64 printable ASCII characters')
   return text
+}
+
+function sha1Of(allowed: Located | undefined, kind: string, { maySignWithSha1 }: PolicyTerms): boolean {
+  if (allowed && !maySignWithSha1) allowed.fail(`says nothing: no platform of kind ${kind} signs with SHA-1`)
+  return allowed?.boolean() ?? false
 }

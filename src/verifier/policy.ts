@@ -176,6 +176,7 @@ function requirementsOf(reference: PlatformReference): Readonly<Record<string, u
     claims: sortedEntries(reference.claims),
     minimumVersions: [...reference.minimumVersions].sort(),
     tcb: reference.tcb && { ...reference.tcb, statuses: [...reference.tcb.statuses].sort() },
+    allowSha1Signatures: reference.allowsSha1Signatures ?? false,
   }
 }
 
