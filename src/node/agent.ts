@@ -1,8 +1,10 @@
+import type { ClientRequest } from 'node:http'
 import { type AgentOptions, Agent as HttpsAgent, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { connect } from './connect.js'
 import type { ConnectOptions } from './options.js'
 import { createSecureContext, type SecureContext } from './secure-context.js'
+import { AttestedSocket } from './socket.js'
 
 /** What an agent takes: that of `https.Agent`, and that of `connect`. */
 export type AttestedAgentOptions = Omit<AgentOptions, keyof ConnectOptions> & ConnectOptions
@@ -21,6 +23,8 @@ export class AttestedAgent extends HttpsAgent {
   #count = 0
   /** The pools of connections, by the options that http.Agent keeps for each of them. */
   readonly #names = new WeakMap<object, string>()
+  /** Of the connections that wait: when their peer's verdict ends. */
+  readonly #expiries = new WeakMap<Duplex, NodeJS.Timeout>()
 
   constructor(options: AttestedAgentOptions = {}) {
     const { keepAlive, keepAliveMsecs, maxSockets, maxTotalSockets, maxFreeSockets, scheduling, timeout, ...terms } =
@@ -64,7 +68,25 @@ export class AttestedAgent extends HttpsAgent {
       ...(session && { session }),
     })
     socket.on('session', (fresh: Buffer) => this.#keep(name, fresh))
+    socket.once('close', () => clearTimeout(this.#expiries.get(socket)))
     return socket
+  }
+
+  /** A connection waits for its next request no longer than the verdict about its peer holds. @internal */
+  override keepSocketAlive(socket: Duplex): boolean {
+    const left = msLeftOf(socket)
+    // What http.Agent answers is not in its type.
+    const answer: unknown = left > 0 && super.keepSocketAlive(socket)
+    if (answer === true && left < Number.POSITIVE_INFINITY) {
+      this.#expiries.set(socket, setTimeout(() => socket.destroy(), Math.min(left, 2 ** 31 - 1)).unref())
+    }
+    return answer === true
+  }
+
+  /** @internal */
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    clearTimeout(this.#expiries.get(socket))
+    super.reuseSocket(socket, request)
   }
 
   #keep(name: string, session: Buffer): void {
@@ -95,6 +117,12 @@ export class AttestedAgent extends HttpsAgent {
     this.#numbers.set(object, this.#count)
     return this.#count
   }
+}
+
+/** How long the verdict about the peer of a connection still holds, in ms. */
+function msLeftOf(socket: Duplex): number {
+  const expiresAt = socket instanceof AttestedSocket ? socket.attestation?.peer.result?.expiresAt : null
+  return typeof expiresAt === 'number' ? expiresAt * 1000 - Date.now() : Number.POSITIVE_INFINITY
 }
 
 /** What is given, without what is there and undefined: it would hide what a request brings. */

@@ -20,7 +20,8 @@ import { clientOptions, duplexPair, listen, pair, readAll, serverOptions } from 
 const attests = (attester = new FakeAttester()): AttestationOptions => ({ profile: 'draft08', attester })
 const demands = (more: Partial<AttestationOptions> = {}): AttestationOptions => ({
   profile: 'draft08',
-  verifier: new FakeVerifier(),
+  // Its verdicts are given at a time of their own, and so have no end here.
+  verifier: new FakeVerifier({ expiresAt: null }),
   ...more,
 })
 /** Demands it of a key that comes without a certificate. */
@@ -178,7 +179,7 @@ test('an agent brings attestation to https.request, and makes it once for each c
 })
 
 test('an agent opens a new connection when the policy has changed, also if the old one comes free after that', async t => {
-  const verifier = new FakeVerifier()
+  const verifier = new FakeVerifier({ expiresAt: null })
   const attester = new FakeAttester()
   const ports: unknown[] = []
   const server = createHttpsServer({ ...serverOptions, attestation: attests(attester) }, (message, response) => {
@@ -198,6 +199,27 @@ test('an agent opens a new connection when the policy has changed, also if the o
   assert.equal(ports[0] === ports[1], false)
   assert.equal(ports[1], ports[2])
   assert.equal(attester.asked.length, 2)
+})
+
+test('an agent keeps no connection beyond the time that the verdict holds', async t => {
+  const seconds = 4_000_000_000
+  const verifier = new FakeVerifier({ expiresAt: seconds })
+  const ports: unknown[] = []
+  const server = createHttpsServer({ ...serverOptions, attestation: attests() }, (message, response) => {
+    ports.push(message.socket.remotePort)
+    if (ports.length === 2) t.mock.method(Date, 'now', () => seconds * 1000)
+    response.end()
+  })
+  const port = await listen(t, server)
+  const agent = new AttestedAgent({ ...clientOptions, attestation: demands({ verifier }), keepAlive: true })
+  t.after(() => agent.destroy())
+  for (let i = 0; i < 2; i++) {
+    const asked = request({ agent, port, host: '127.0.0.1' }).end()
+    const [message] = await once(asked, 'response')
+    await once(message.resume(), 'close')
+  }
+  assert.equal(ports[0], ports[1])
+  assert.deepEqual(Object.keys(agent.freeSockets), [])
 })
 
 /** What a client ends with, and the server's side of it. */
