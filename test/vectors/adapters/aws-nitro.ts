@@ -3,6 +3,7 @@ import { type Finding, FixedEndorsements, type NitroDocument, nitroPlatform, Roo
 import { MessageError } from '#src/rats/index.js'
 import { CertificateError, describeName, parseCertificate } from '#src/x509/index.js'
 import { booleanInput, bytesInput, type Facts, fileOf, type Outcome, type VectorCase } from '../adapter.js'
+import { chainReasons } from '../chain-reasons.js'
 
 /** AWS Nitro: a document and the root that is trusted. */
 export function awsNitro(vector: VectorCase): Outcome {
@@ -55,16 +56,7 @@ function reasonsOf({ check: { name, code } }: Finding): readonly string[] {
   if (name === 'signature') {
     return code === 'ERR_RATS_ALGORITHM' ? ['unsupported-alg', 'alg_es384'] : ['signature', 'cose_sig']
   }
-  switch (code) {
-    case 'ERR_X509_EXPIRED':
-      return ['expired', 'chain']
-    case 'ERR_X509_NOT_YET_VALID':
-      return ['not-yet-valid', 'chain']
-    case 'ERR_X509_UNKNOWN_ISSUER':
-      return ['untrusted-root', 'chain']
-    default:
-      return ['chain']
-  }
+  return chainReasons(code)
 }
 
 function factsOf(document: NitroDocument): Facts {

@@ -13,6 +13,7 @@ import {
 import { MessageError } from '#src/rats/index.js'
 import { type Certificate, CertificateError, describeName, parseCertificate } from '#src/x509/index.js'
 import { booleanInput, bytesInput, type Facts, fileOf, type Outcome, type VectorCase } from '../adapter.js'
+import { chainReasons } from '../chain-reasons.js'
 
 /** SEV-SNP: a report, the certificate of its key, and what issued that. */
 export function sevSnp(vector: VectorCase): Outcome {
@@ -124,19 +125,6 @@ function reasonsOf({ check }: Finding): readonly string[] {
       return chainReasons(check.code)
     default:
       return [check.name]
-  }
-}
-
-function chainReasons(code: string | undefined): readonly string[] {
-  switch (code) {
-    case 'ERR_X509_EXPIRED':
-      return ['expired', 'chain']
-    case 'ERR_X509_NOT_YET_VALID':
-      return ['not-yet-valid', 'chain']
-    case 'ERR_X509_UNKNOWN_ISSUER':
-      return ['untrusted-root', 'chain']
-    default:
-      return ['chain']
   }
 }
 
