@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { SimulatedIntel, tdxModuleSvn } from '#src/attester/index.js'
 import { hex } from '#src/bytes/index.js'
 import {
@@ -374,3 +375,38 @@ describe('signed documents of Intel’s', () => {
     }
   })
 })
+
+describe('garbage', () => {
+  test('is refused as such, however it looks', () => {
+    const mutation = fc.record({ at: fc.nat(quote.length - 1), bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }) })
+    fc.assert(
+      fc.property(fc.array(mutation, { minLength: 1, maxLength: 4 }), mutations => {
+        const changed = Uint8Array.from(quote)
+        for (const { at, bytes } of mutations) changed.set(bytes.subarray(0, changed.length - at), at)
+        failuresOrMalformed(changed)
+      }),
+      { numRuns: 200 },
+    )
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 2000 }), bytes => failuresOrMalformed(bytes).length > 0))
+  })
+
+  test('beside the signed text changes nothing, inside it nothing goes unnoticed', () => {
+    const { tcbInfo, tcbInfoIssuerChain } = collateral.tdx
+    fc.assert(
+      fc.property(fc.nat(tcbInfo.length - 1), fc.string({ minLength: 1, maxLength: 1 }), (at, character) => {
+        const changed = tcbInfo.slice(0, at) + character + tcbInfo.slice(at + 1)
+        try {
+          assert.ok(changed === tcbInfo || !tcbInfoFrom(changed, tcbInfoIssuerChain).isSigned || isCaseOfHex(at))
+        } catch (error) {
+          if (!(error instanceof MessageError)) throw error
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+/** The signature is in hex, whose letters have two cases. */
+function isCaseOfHex(at: number): boolean {
+  return at > collateral.tdx.tcbInfo.lastIndexOf('"signature"')
+}

@@ -31,9 +31,13 @@ export interface Negative {
 /** The folder of the vectors: ATTESTED_TLS_VECTORS, or `shared/vectors` next to the repository; null if there is
  *  none. */
 export function vectorsFolder(): string | null {
-  return folders().find(folder => existsSync(folder)) ?? null
+  const [folder] = folders()
+  if (folder !== undefined && existsSync(folder)) return folder
+  if (process.env.ATTESTED_TLS_VECTORS) throw new Error(`ATTESTED_TLS_VECTORS names ${folder}, which is not there`)
+  return null
 }
 
+/** Where vectors may lie: the first is the one whose vectors are run, all may have files that recipes ask for. */
 function folders(): string[] {
   const named = process.env.ATTESTED_TLS_VECTORS
   const besides = fileURLToPath(new URL('../../../../shared/vectors', import.meta.url))

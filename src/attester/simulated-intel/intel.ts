@@ -68,7 +68,7 @@ export class SimulatedIntel {
   }
 
   /** Collateral as a PCS would give it for these platforms. */
-  collateral(options: SimulatedCollateralOptions): DcapCollateral {
+  collateral(options: SimulatedCollateralOptions) {
     const { tee, issuedAt, validDays = 30, revoked = [] } = options
     const until = issuedAt + validDays * DAY
     const dates = { issueDate: timeText(issuedAt), nextUpdate: timeText(until) }
@@ -119,7 +119,7 @@ export class SimulatedIntel {
       qeIdentityIssuerChain: signers,
       pckCrl: crlOf(this.#platformCa, issuedAt, until, serials),
       rootCrl: crlOf(this.#root, issuedAt, until, []),
-    }
+    } satisfies DcapCollateral
   }
 
   /** `{"tcbInfo":…,"signature":…}`, the signature over the text of the value. */

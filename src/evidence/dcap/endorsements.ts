@@ -134,20 +134,20 @@ export class RevocationList {
   }
 }
 
-/** Collateral for one family of platforms, as the answers that a PCS or PCCS gives. */
+/** Collateral for one family of platforms, as the answers that a PCS or PCCS gives. What is left out is not at hand. */
 export interface DcapCollateral {
   /** JSON, `{"tcbInfo":…,"signature":…}`. */
-  readonly tcbInfo: string
+  readonly tcbInfo?: string | undefined
   /** PEM, or DER of each certificate: the header TCB-Info-Issuer-Chain, decoded. */
-  readonly tcbInfoIssuerChain: CertificateChain
+  readonly tcbInfoIssuerChain?: CertificateChain | undefined
   /** JSON, `{"enclaveIdentity":…,"signature":…}`. */
-  readonly qeIdentity: string
+  readonly qeIdentity?: string | undefined
   /** PEM, or DER of each certificate: the header SGX-Enclave-Identity-Issuer-Chain, decoded. */
-  readonly qeIdentityIssuerChain: CertificateChain
+  readonly qeIdentityIssuerChain?: CertificateChain | undefined
   /** DER. */
-  readonly pckCrl: Uint8Array
+  readonly pckCrl?: Uint8Array | undefined
   /** DER. */
-  readonly rootCrl: Uint8Array
+  readonly rootCrl?: Uint8Array | undefined
   /** The PCK chain of a platform whose quotes do not bring it along. With two of them only DcapEndorsements of one's
    *  own can tell which belongs to which. */
   readonly pckChain?: CertificateChain | undefined
@@ -168,15 +168,19 @@ export class FixedDcapEndorsements implements DcapEndorsements {
    *  @throws TypeError if it has the PCK chains of two platforms */
   constructor(collateral: readonly DcapCollateral[]) {
     for (const one of collateral) {
-      const tcbInfo = tcbInfoFrom(one.tcbInfo, one.tcbInfoIssuerChain)
-      const { tee, fmspc } = tcbInfo.content
-      keepNewer(this.#tcbInfos, `${tee} ${fmspc}`, tcbInfo, issueDate)
-      const identity = qeIdentityFrom(one.qeIdentity, one.qeIdentityIssuerChain)
-      keepNewer(this.#qeIdentities, identity.content.tee, identity, issueDate)
-      const pckCrl = new RevocationList(one.pckCrl)
-      keepNewer(this.#pckCrls, pckCaOf(pckCrl.crl.issuer), pckCrl, thisUpdate)
-      const rootCrl = new RevocationList(one.rootCrl)
-      if (!this.#rootCrl || thisUpdate(rootCrl) > thisUpdate(this.#rootCrl)) this.#rootCrl = rootCrl
+      if (one.tcbInfo !== undefined) this.#keepTcbInfo(tcbInfoFrom(one.tcbInfo, one.tcbInfoIssuerChain ?? []))
+      if (one.qeIdentity !== undefined) {
+        const identity = qeIdentityFrom(one.qeIdentity, one.qeIdentityIssuerChain ?? [])
+        keepNewer(this.#qeIdentities, identity.content.tee, identity, issueDate)
+      }
+      if (one.pckCrl) {
+        const list = new RevocationList(one.pckCrl)
+        keepNewer(this.#pckCrls, pckCaOf(list.crl.issuer), list, thisUpdate)
+      }
+      if (one.rootCrl) {
+        const list = new RevocationList(one.rootCrl)
+        if (!this.#rootCrl || thisUpdate(list) > thisUpdate(this.#rootCrl)) this.#rootCrl = list
+      }
       if (one.pckChain !== undefined) this.#pckChain = onlyChain(this.#pckChain, chainOf(one.pckChain))
     }
     const digests = [
@@ -185,6 +189,11 @@ export class FixedDcapEndorsements implements DcapEndorsements {
       ...(this.#pckChain ?? []).map(digestOf),
     ]
     this.digest = digestOf(utf8(digests.sort().join()))
+  }
+
+  #keepTcbInfo(tcbInfo: SignedDocument<TcbInfo>): void {
+    const { tee, fmspc } = tcbInfo.content
+    keepNewer(this.#tcbInfos, `${tee} ${fmspc}`, tcbInfo, issueDate)
   }
 
   tcbInfo(tee: DcapTee, fmspc: string): SignedDocument<TcbInfo> | undefined {

@@ -3,6 +3,7 @@ import { hash } from '#src/crypto/index.js'
 import {
   appraiseReport,
   checkAuthenticity,
+  type DcapCollateral,
   type DcapOrigin,
   decodeCcel,
   decodeDstackLog,
@@ -83,7 +84,7 @@ function appraised<Report extends Quote>(
 ): Outcome {
   try {
     const quote = platform.decode(fileOf(vector, 'quote'))
-    const hasCollateral = vector.files.has('tcb_info')
+    const hasCollateral = vector.files.has('tcb_info') || listInput(vector, 'accepted_tcb_status') !== undefined
     const observed = observing(hasCollateral ? platform : unrated(platform))
     const referenceValues = {
       source: vector.name,
@@ -102,7 +103,8 @@ function appraised<Report extends Quote>(
   }
 }
 
-function originInputs(vector: VectorCase, hasCollateral: boolean): OriginInputs {
+/** Roots, collateral and time of a vector with an Intel quote. */
+export function originInputs(vector: VectorCase, hasCollateral: boolean): OriginInputs {
   const root = fileOf(vector, 'root')
   if (vector.at === undefined) throw new Error(`${vector.name} has no verification time`)
   return {
@@ -112,19 +114,30 @@ function originInputs(vector: VectorCase, hasCollateral: boolean): OriginInputs 
   }
 }
 
+/** What is there of it: a file that cannot be read is a piece of collateral that is not good. */
 function collateralOf(vector: VectorCase): FixedDcapEndorsements {
-  const text = (name: string) => new TextDecoder().decode(fileOf(vector, name))
-  return new FixedDcapEndorsements([
-    {
-      tcbInfo: text('tcb_info'),
-      tcbInfoIssuerChain: text('tcb_sign_chain'),
-      qeIdentity: text('qe_identity'),
-      qeIdentityIssuerChain: text('tcb_sign_chain'),
-      pckCrl: fileOf(vector, 'pck_crl'),
-      rootCrl: fileOf(vector, 'root_ca_crl'),
-      pckChain: vector.files.has('pck_chain') ? text('pck_chain') : undefined,
-    },
-  ])
+  const bytes = (name: string) => vector.files.get(name)
+  const text = (name: string) => {
+    const file = bytes(name)
+    return file && new TextDecoder().decode(file)
+  }
+  const chain = text('tcb_sign_chain')
+  const pieces: readonly (readonly [kind: string, collateral: DcapCollateral])[] = [
+    ['dcap-tcb-info', { tcbInfo: text('tcb_info'), tcbInfoIssuerChain: chain }],
+    ['dcap-qe-identity', { qeIdentity: text('qe_identity'), qeIdentityIssuerChain: chain }],
+    ['dcap-pck-crl', { pckCrl: bytes('pck_crl') }],
+    ['dcap-root-crl', { rootCrl: bytes('root_ca_crl') }],
+    ['dcap-pck-chain', { pckChain: text('pck_chain') }],
+  ]
+  for (const [kind, piece] of pieces) {
+    try {
+      new FixedDcapEndorsements([piece])
+    } catch (error) {
+      if (!(error instanceof MessageError) && !(error instanceof CertificateError)) throw error
+      throw new MissingEndorsement(error.message, '', { kind, code: 'ERR_ENDORSEMENT_INVALID' })
+    }
+  }
+  return new FixedDcapEndorsements(pieces.map(([, piece]) => piece))
 }
 
 /** Remembers what was found about where the quote comes from: the facts are compared with it. */
@@ -188,30 +201,33 @@ function compareReportData(found: Uint8Array, expected: Uint8Array | undefined):
   return [{ check, asserts: null }]
 }
 
-function refused({ check }: Finding): Outcome {
+/** What the vectors call a check of ours that failed. */
+export function refused({ check }: Finding): Outcome {
   const sentence = `${check.name}: ${check.actual} instead of ${check.expected}`
   return { outcome: 'reject', reasons: REASONS[check.name] ?? [check.name], sentence }
 }
 
 /** What the vectors call our checks. */
 const REASONS: Readonly<Record<string, readonly string[]>> = {
+  'qe-vendor': ['qe-vendor', 'qe_vendor_id'],
   chain: ['pck_chain', 'untrusted-root', 'chain'],
   'qe-report-signature': ['qe-signature', 'qe_report_sig'],
   'attestation-key': ['qe-binding', 'qe_report_binds_ak'],
   signature: ['signature', 'quote_sig'],
-  revocation: ['revoked', 'pck_chain'],
+  revocation: ['revoked', 'crl', 'pck_chain'],
   'qe-identity': ['qe-identity-mismatch', 'qe_identity_match'],
   'tdx-module': ['tdx-module', 'seam_ok'],
-  'tcb-level': ['no-matching-tcb-level'],
+  'tcb-level': ['no-matching-tcb-level', 'tcb_status_accepted'],
   'tcb-status': ['tcb-status', 'tcb_status_accepted'],
   challenge: ['report-data-mismatch', 'report_data'],
   measurement: ['measurement-mismatch', 'mr_td', 'mr_enclave', 'mr_signer'],
   debug: ['debug', 'not_debug'],
 }
 
-function notAppraised(error: unknown): Outcome {
+/** What the vectors call an appraisal that could not be done. @throws the error if it is of another kind */
+export function notAppraised(error: unknown): Outcome {
   if (error instanceof MissingEndorsement) {
-    const reasons = MISSING[`${error.kind} ${error.code}`] ?? [`${error.kind} ${error.code}`]
+    const reasons = MISSING[error.kind ?? '']?.[error.code] ?? [`${error.kind} ${error.code}`]
     return { outcome: 'reject', reasons, sentence: error.message }
   }
   if (error instanceof MessageError || error instanceof CborError || error instanceof CertificateError) {
@@ -220,23 +236,39 @@ function notAppraised(error: unknown): Outcome {
   throw error
 }
 
-/** What the vectors call collateral that does not do. */
-const MISSING: Readonly<Record<string, readonly string[]>> = {
-  'dcap-root-crl ERR_ENDORSEMENT_EXPIRED': ['collateral-expired', 'pck_chain'],
-  'dcap-pck-crl ERR_ENDORSEMENT_EXPIRED': ['collateral-expired', 'pck_chain'],
-  'dcap-tcb-info ERR_ENDORSEMENT_EXPIRED': ['collateral-expired', 'tcb_info_fresh'],
-  'dcap-qe-identity ERR_ENDORSEMENT_EXPIRED': ['collateral-expired', 'qe_identity_fresh'],
-  'dcap-root-crl ERR_ENDORSEMENT_NOT_YET_VALID': ['not-yet-valid', 'pck_chain'],
-  'dcap-pck-crl ERR_ENDORSEMENT_NOT_YET_VALID': ['not-yet-valid', 'pck_chain'],
-  'dcap-tcb-info ERR_ENDORSEMENT_NOT_YET_VALID': ['not-yet-valid', 'tcb_info_fresh'],
-  'dcap-qe-identity ERR_ENDORSEMENT_NOT_YET_VALID': ['not-yet-valid', 'qe_identity_fresh'],
-  'dcap-root-crl ERR_ENDORSEMENT_INVALID': ['crl', 'pck_chain'],
-  'dcap-pck-crl ERR_ENDORSEMENT_INVALID': ['crl', 'pck_chain'],
-  'dcap-tcb-info ERR_ENDORSEMENT_INVALID': ['collateral-signature', 'tcb_info_sig'],
-  'dcap-qe-identity ERR_ENDORSEMENT_INVALID': ['collateral-signature', 'qe_identity_sig'],
+/** What the vectors call collateral that does not do: by its kind, then by what is wrong with it. */
+const MISSING: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  'dcap-root-crl': crlReasons(),
+  'dcap-pck-crl': crlReasons(),
+  'dcap-tcb-info': documentReasons('tcb_info', ['fmspc', 'collateral-missing']),
+  'dcap-qe-identity': documentReasons('qe_identity', [
+    'qe_identity_match',
+    'qe-identity-mismatch',
+    'collateral-missing',
+  ]),
+  'dcap-pck-chain': { ERR_ENDORSEMENT_MISSING: ['pck_chain'], ERR_ENDORSEMENT_INVALID: ['pck_chain', 'malformed'] },
 }
 
-function factsOfTdx(quote: TdxQuote, origin: DcapOrigin | null): Facts {
+function crlReasons(): Readonly<Record<string, readonly string[]>> {
+  return {
+    ERR_ENDORSEMENT_MISSING: ['crl', 'pck_chain', 'collateral-missing'],
+    ERR_ENDORSEMENT_EXPIRED: ['collateral-expired', 'pck_chain'],
+    ERR_ENDORSEMENT_NOT_YET_VALID: ['not-yet-valid', 'pck_chain'],
+    ERR_ENDORSEMENT_INVALID: ['crl', 'pck_chain'],
+  }
+}
+
+function documentReasons(file: string, missing: readonly string[]): Readonly<Record<string, readonly string[]>> {
+  return {
+    ERR_ENDORSEMENT_MISSING: missing,
+    ERR_ENDORSEMENT_EXPIRED: ['collateral-expired', `${file}_fresh`, 'tcb_sign_chain'],
+    ERR_ENDORSEMENT_NOT_YET_VALID: ['not-yet-valid', `${file}_fresh`, 'tcb_sign_chain'],
+    ERR_ENDORSEMENT_INVALID: ['collateral-signature', `${file}_sig`, 'tcb_sign_chain'],
+  }
+}
+
+/** What the vectors say about a TDX quote and its platform. */
+export function factsOfTdx(quote: TdxQuote, origin: DcapOrigin | null): Facts {
   const { body } = quote
   const { teeTcbSvn2, mrServiceTd } = body
   return {
