@@ -3,6 +3,7 @@ import { hex } from '../bytes/index.js'
 import { hash, type SigningKey, signingKey } from '../crypto/index.js'
 import { SIMULATED } from '../evidence/index.js'
 import { issueCertificate } from './certificate.js'
+import { objectIdentifier, sequence } from './simulated-intel/der.js'
 
 /** A key that signs platform tokens, with its certificate. */
 export interface PlatformKey {
@@ -47,22 +48,30 @@ export class SimulatedRoot {
 
   /** A new platform under this root.
    *  @param name stands in the subject, behind SIMULATED
-   *  @param validity milliseconds since 1970; the root's unless said */
-  issue(name: string, validity: { readonly notBefore?: number; readonly notAfter?: number } = {}): PlatformKey {
+   *  @param options.notBefore, options.notAfter milliseconds since 1970; the root's unless said
+   *  @param options.purposes OIDs in dots that its key is for (extKeyUsage); nothing is said about it unless given */
+  issue(
+    name: string,
+    options: { readonly notBefore?: number; readonly notAfter?: number; readonly purposes?: readonly string[] } = {},
+  ): PlatformKey {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const content = {
       subject: `${SIMULATED} ${name}`,
       issuer: this.#name,
       publicKey,
       isCa: false,
-      notBefore: validity.notBefore ?? this.#notBefore,
-      notAfter: validity.notAfter ?? this.#notAfter,
+      notBefore: options.notBefore ?? this.#notBefore,
+      notAfter: options.notAfter ?? this.#notAfter,
+      extensions: options.purposes
+        ? [{ oid: EXT_KEY_USAGE, value: sequence(...options.purposes.map(objectIdentifier)) }]
+        : [],
     }
     return { key: signingKey(privateKey), chain: [issueCertificate(content, this.#key)] }
   }
 }
 
 const HOUR = 3_600_000
+const EXT_KEY_USAGE = '2.5.29.37'
 
 /** PEM (RFC 7468). */
 function pemOf(label: string, der: Uint8Array): string {
