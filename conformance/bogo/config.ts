@@ -64,6 +64,11 @@ export function serverConfig(flags: Flags, credentials: Credentials, shared: Sha
     certificateAuthorities: authorities.startsWith('<') ? [] : namesIn(authorities),
     tickets: flags.has('-no-ticket') ? undefined : shared.tickets,
     prefersOwnOrder: flags.has('-server-preference'),
+    insistsOnGroupOrder: true,
+    ignoresServerName: flags.has('-no-server-name-ack'),
+    middleboxCompatibility: true,
+    // BoringSSL resumes a session with its own suite only.
+    acceptsTicket: (ticket, suite) => ticket.cipherSuite === suite.id,
     ...selectAlpn(flags),
     retryCookie: undefined,
   }
@@ -73,7 +78,7 @@ function common(flags: Flags, credentials: Credentials, shared: Shared) {
   return {
     entropy: systemEntropy,
     now: shared.now,
-    signatureSchemes: (flags.numbers('-verify-prefs') ?? DEFAULT_VERIFY).filter(isForHandshakes),
+    signatureSchemes: flags.numbers('-verify-prefs') ?? DEFAULT_VERIFY,
     certificateSchemes: defaultCertificateSchemes,
     recordSizeLimit: undefined,
     maxCertificateLength: flags.number('-max-cert-list') ?? 102_400,
@@ -105,11 +110,6 @@ const DEFAULT_VERIFY: readonly number[] = [
   SignatureScheme.rsa_pss_rsae_sha384,
   SignatureScheme.rsa_pss_rsae_sha512,
 ]
-
-/** Schemes that the engine never takes in CertificateVerify are not offered. */
-function isForHandshakes(scheme: number): boolean {
-  return Object.entries(SignatureScheme).some(([name, value]) => value === scheme && !name.startsWith('rsa_pkcs1'))
-}
 
 /** The first group, and the first of the other kind behind it: one classical, one post-quantum. */
 function defaultShares(groups: readonly number[]): readonly number[] {
@@ -162,7 +162,9 @@ function peerCheck(flags: Flags): PeerCheck {
   return {
     certificateTypes: (flags.numbers('-accepted-peer-cert-types') ?? [CertificateType.X509]).filter(isOurType),
     isAdvisory: !isChecked,
-    check: peer => {
+    check: (peer, isResumption) => {
+      // What is only reported is part of a session, and is reported of it again.
+      if (isResumption && isChecked && !flags.has('-reverify-on-resume')) return undefined
       const complaint = complaintOf(flags, peer, isChecked)
       if (flags.has('-async')) return complaint ? Promise.reject(complaint) : Promise.resolve()
       if (complaint) throw complaint

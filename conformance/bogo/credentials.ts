@@ -1,11 +1,13 @@
+import { sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { type SigningKey, signingKey } from 'attested-tls/crypto'
+import { SignatureScheme, type SigningKey, signingKey } from 'attested-tls/crypto'
 import {
   CertificateType,
   type Credential,
   type CredentialQuery,
   type CredentialSource,
   extensionValue,
+  ProtocolError,
   statusRequest,
 } from 'attested-tls/handshake'
 import { certificatesIn, parseCertificate } from 'attested-tls/x509'
@@ -47,6 +49,10 @@ export class Credentials {
   readonly choose: CredentialSource = query => {
     const chosen = this.#candidates.find(candidate => fits(candidate, query))
     this.#selected = chosen?.number
+    // BoringSSL's clients too fail rather than do without a credential that they have.
+    if (!chosen && this.#candidates.length > 0) {
+      throw new ProtocolError('handshake_failure', ':NO_COMMON_SIGNATURE_ALGORITHMS:')
+    }
     return chosen?.credential ?? null
   }
 }
@@ -91,8 +97,14 @@ export function chainIn(file: string | undefined): readonly Uint8Array[] {
 
 /** The key of a credential. It answers late where the test wants to see it wait. */
 function keyOf(flags: Flags): SigningKey {
-  const key = signingKey(readFileSync(flags.text('-key-file') ?? '', 'latin1'))
-  const preferred = flags.numbers('-signing-prefs')
-  const schemes = preferred ? preferred.filter(scheme => key.schemes.includes(scheme)) : key.schemes
-  return { publicKey: key.publicKey, schemes, sign: (scheme, data) => Promise.resolve(key.sign(scheme, data)) }
+  const pem = readFileSync(flags.text('-key-file') ?? '', 'latin1')
+  const key = signingKey(pem)
+  const schemes = flags.numbers('-signing-prefs') ?? key.schemes
+  const isLegacy = (scheme: number) =>
+    scheme === SignatureScheme.rsa_pkcs1_sha256_legacy && key.publicKey.kind === 'rsa'
+  return {
+    publicKey: key.publicKey,
+    schemes: schemes.filter(scheme => key.schemes.includes(scheme) || isLegacy(scheme)),
+    sign: async (scheme, data) => (isLegacy(scheme) ? sign('sha256', data, pem) : key.sign(scheme, data)),
+  }
 }

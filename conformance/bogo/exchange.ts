@@ -19,9 +19,11 @@ export async function exchange(
   session: Session | undefined,
 ): Promise<Outcome> {
   const credentials = new Credentials(flags)
+  const maxContent = flags.number('-max-send-fragment')
+  const records = maxContent === undefined ? {} : { maxContent }
   const connection = flags.has('-server')
-    ? new TlsConnection('server', serverConfig(flags, credentials, shared))
-    : new TlsConnection('client', clientConfig(flags, credentials, shared, session))
+    ? new TlsConnection('server', serverConfig(flags, credentials, shared), records)
+    : new TlsConnection('client', clientConfig(flags, credentials, shared, session), records)
   const wire = new Wire(await Wire.open(flags), connection)
   try {
     return await new Exchange(flags, connection, wire, credentials, isResumption).run()

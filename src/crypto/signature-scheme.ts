@@ -16,6 +16,9 @@ export const SignatureScheme = {
   rsa_pss_pss_sha256: 0x0809,
   rsa_pss_pss_sha384: 0x080a,
   rsa_pss_pss_sha512: 0x080b,
+  rsa_pkcs1_sha256_legacy: 0x0420,
+  rsa_pkcs1_sha384_legacy: 0x0520,
+  rsa_pkcs1_sha512_legacy: 0x0620,
 } as const
 export type SignatureScheme = (typeof SignatureScheme)[keyof typeof SignatureScheme]
 
@@ -26,6 +29,9 @@ export interface SchemeRow {
   readonly keyKind: KeyKind
   /** RSASSA-PKCS1-v1_5 signs certificates only (RFC 8446 §4.2.3). */
   readonly isForCertificatesOnly: boolean
+  /** RSASSA-PKCS1-v1_5 of clients whose key, in some old device, does nothing else (draft-ietf-tls-tls13-pkcs1 §3): no key
+   *  signs so unless it says so itself. */
+  readonly isForClientsOnly: boolean
 }
 
 const rows: ReadonlyMap<number, SchemeRow> = new Map<number, SchemeRow>([
@@ -43,6 +49,9 @@ const rows: ReadonlyMap<number, SchemeRow> = new Map<number, SchemeRow>([
   pss('rsa_pss_pss_sha512', 'sha512', 'rsa-pss'),
   row('ed25519', { kind: 'eddsa' }, 'ed25519'),
   row('ed448', { kind: 'eddsa' }, 'ed448'),
+  legacy('rsa_pkcs1_sha256_legacy', 'sha256'),
+  legacy('rsa_pkcs1_sha384_legacy', 'sha384'),
+  legacy('rsa_pkcs1_sha512_legacy', 'sha512'),
 ])
 
 /** The row of a scheme; undefined for one that this engine does not know. */
@@ -57,8 +66,8 @@ export function schemesFor(kind: KeyKind): readonly SignatureScheme[] {
 
 const byKind: ReadonlyMap<KeyKind, readonly SignatureScheme[]> = (() => {
   const map = new Map<KeyKind, SignatureScheme[]>()
-  for (const { name, keyKind, isForCertificatesOnly } of rows.values()) {
-    if (isForCertificatesOnly) continue
+  for (const { name, keyKind, isForCertificatesOnly, isForClientsOnly } of rows.values()) {
+    if (isForCertificatesOnly || isForClientsOnly) continue
     const list = map.get(keyKind)
     if (list) list.push(SignatureScheme[name])
     else map.set(keyKind, [SignatureScheme[name]])
@@ -70,9 +79,11 @@ function row(
   name: keyof typeof SignatureScheme,
   algorithm: SignatureAlgorithm,
   keyKind: KeyKind,
-  isForCertificatesOnly = false,
+  only?: 'certificates' | 'clients',
 ): [number, SchemeRow] {
-  return [SignatureScheme[name], { name, algorithm, keyKind, isForCertificatesOnly }]
+  const isForCertificatesOnly = only === 'certificates'
+  const isForClientsOnly = only === 'clients'
+  return [SignatureScheme[name], { name, algorithm, keyKind, isForCertificatesOnly, isForClientsOnly }]
 }
 
 function ecdsa(name: keyof typeof SignatureScheme, hash: 'sha256' | 'sha384' | 'sha512', kind: KeyKind) {
@@ -84,5 +95,9 @@ function pss(name: keyof typeof SignatureScheme, hash: 'sha256' | 'sha384' | 'sh
 }
 
 function pkcs1(name: keyof typeof SignatureScheme, hash: 'sha256' | 'sha384' | 'sha512') {
-  return row(name, { kind: 'rsa-pkcs1', hash }, 'rsa', true)
+  return row(name, { kind: 'rsa-pkcs1', hash }, 'rsa', 'certificates')
+}
+
+function legacy(name: keyof typeof SignatureScheme, hash: 'sha256' | 'sha384' | 'sha512') {
+  return row(name, { kind: 'rsa-pkcs1', hash }, 'rsa', 'clients')
 }

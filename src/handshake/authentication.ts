@@ -1,6 +1,6 @@
 import { EMPTY } from '../bytes/index.js'
 import { PublicKey } from '../crypto/index.js'
-import { CertificateError, parseCertificate } from '../x509/index.js'
+import { CertificateError, KeyUsage, parseCertificate, type Certificate as X509Certificate } from '../x509/index.js'
 import { ProtocolError } from './alert.js'
 import type { PeerCheck } from './config.js'
 import type { Authentication, Credential, PeerIdentity } from './credential.js'
@@ -59,8 +59,8 @@ export function* checkAuthentication(
 ): Step<PeerIdentity> {
   const { certificateType, entries } = peer
   const isOurs = isEngineType(certificateType)
-  const authorizationError = isOurs ? yield* complaintOf(check, peer) : undefined
   const own = isOurs ? publicKeyOf(peer) : null
+  const authorizationError = isOurs ? yield* complaintOf(check, peer, false) : undefined
   const publicKey = (plug ? yield* plug.examine(view(), peer, own) : null) ?? own
   if (!publicKey) {
     throw new ProtocolError('unsupported_certificate', `certificate type ${certificateType} brings no key`)
@@ -96,7 +96,7 @@ export function* recheckPeer(
       return { peer: { ...NOT_SHOWN, certificateType, chain, publicKey, authorizationError: undefined } }
     }
     const authentication = { certificateType, entries }
-    const authorizationError = yield* complaintOf(check, authentication)
+    const authorizationError = yield* complaintOf(check, authentication, true)
     const publicKey = publicKeyOf(authentication)
     return { peer: { ...NOT_SHOWN, certificateType, chain, publicKey, authorizationError } }
   } catch (error) {
@@ -109,9 +109,9 @@ export function* recheckPeer(
 const NOT_SHOWN = { signatureScheme: undefined, ocspResponse: undefined }
 
 /** Why the credential is not good, if that is only to be reported. @throws what the check throws otherwise */
-function* complaintOf(check: PeerCheck, peer: Authentication): Step<Error | undefined> {
+function* complaintOf(check: PeerCheck, peer: Authentication, isResumption: boolean): Step<Error | undefined> {
   try {
-    yield* until(check.check(peer) ?? undefined)
+    yield* until(check.check(peer, isResumption) ?? undefined)
     return undefined
   } catch (error) {
     if (!check.isAdvisory || !(error instanceof CertificateError)) throw error
@@ -129,13 +129,33 @@ export function ownCertificateType(certificateType: number): number {
   return certificateType === CertificateType.RawPublicKey ? certificateType : CertificateType.X509
 }
 
-/** The key in the first entry. @throws CertificateError or ProtocolError if there is none to be had */
+/** The key in the first entry, which may sign. @throws CertificateError or ProtocolError if there is none to be had */
 function publicKeyOf({ certificateType, entries }: Authentication): PublicKey {
   const data = entries[0]?.data ?? EMPTY
-  if (certificateType === CertificateType.X509) return parseCertificate(data).publicKey
+  if (certificateType === CertificateType.X509) {
+    const { keyUsage, publicKey } = parseLeaf(data)
+    // RFC 8446 §4.4.2.2: "if the Key Usage extension is present, the digitalSignature bit MUST be set".
+    if (keyUsage !== undefined && (keyUsage & KeyUsage.digitalSignature) === 0) {
+      throw new ProtocolError(
+        'unsupported_certificate',
+        'the keyUsage of the certificate does not have digitalSignature',
+      )
+    }
+    return publicKey
+  }
   try {
     return PublicKey.fromSpki(data)
   } catch (cause) {
     throw new ProtocolError('bad_certificate', 'the raw public key is no SubjectPublicKeyInfo', { cause })
+  }
+}
+
+/** @throws ProtocolError decode_error for what is no certificate at all */
+function parseLeaf(data: Uint8Array): X509Certificate {
+  try {
+    return parseCertificate(data)
+  } catch (cause) {
+    if (!(cause instanceof CertificateError) || cause.code !== 'ERR_X509_MALFORMED') throw cause
+    throw new ProtocolError('decode_error', cause.message, { code: cause.code, cause })
   }
 }

@@ -27,7 +27,8 @@ export function* makeCertificateVerify(
   transcriptHash: Uint8Array,
   carrier: { readonly signal: AbortSignal },
 ): Step<Uint8Array> {
-  const algorithm = chooseScheme(key.schemes, peerSchemes)
+  const schemes = side === 'client' ? key.schemes : key.schemes.filter(scheme => !schemeRow(scheme)?.isForClientsOnly)
+  const algorithm = chooseScheme(schemes, peerSchemes)
   const content = signedContent(side, transcriptHash)
   const signature = yield* until(
     key.isLocal ? key.sign(algorithm, content) : key.sign(algorithm, content, carrier.signal),
@@ -47,7 +48,8 @@ export function checkCertificateVerify(
 ): number {
   const { algorithm, signature } = decodeMessage(CertificateVerify, message)
   const row = schemeRow(algorithm)
-  if (!row || row.isForCertificatesOnly || !ownSchemes.includes(algorithm)) {
+  const isExcluded = row?.isForCertificatesOnly || (row?.isForClientsOnly && side === 'server')
+  if (!row || isExcluded || !ownSchemes.includes(algorithm)) {
     throw new ProtocolError('illegal_parameter', 'certificate_verify uses a signature scheme that was not offered')
   }
   if (row.keyKind !== key.kind) {

@@ -126,6 +126,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     isResumed: psk?.session !== undefined,
     pskIdentity: psk && !psk.session ? psk.identity : undefined,
     isRetried: answer.isRetry,
+    isResumable: true,
     peer,
     peerChain: peer ?? sessionChain(psk),
     exporter,
@@ -304,7 +305,7 @@ function readServerHello(hs: ClientState, sent: SentHello, message: Message, isR
     throw new ProtocolError('illegal_parameter', 'server_hello does not echo legacy_session_id')
   }
   if (hello.legacyCompressionMethod !== 0) {
-    throw new ProtocolError('illegal_parameter', 'server_hello selects a compression method')
+    throw new ProtocolError('decode_error', 'legacy_compression_method of server_hello is not 0')
   }
   if (isRetry) {
     // RFC 8446 §4.1.4: only the first ServerHello may be one.

@@ -1,4 +1,5 @@
 import type { Entropy, HashName } from '../crypto/index.js'
+import type { Suite } from './cipher-suite.js'
 import type { Authentication, Credential } from './credential.js'
 import type { Plug } from './plug.js'
 import type { Session, TicketState } from './session.js'
@@ -63,12 +64,20 @@ export interface ServerConfig extends CommonConfig {
   readonly tickets: TicketIssuer | undefined
   /** Whether our order of cipher suites and protocols counts, or the client's. */
   readonly prefersOwnOrder: boolean
+  /** Whether our order of groups is worth a round trip: a HelloRetryRequest for the first group that the client supports,
+   *  although there is a key share for a later one. */
+  readonly insistsOnGroupOrder?: boolean
+  /** Whether the name that the client asks for plays no part; then it is not acknowledged (RFC 6066 §3). */
+  readonly ignoresServerName?: boolean
+  /** Whether change_cipher_spec is sent to clients too that do not ask for it (RFC 8446 §D.4). */
+  readonly middleboxCompatibility?: boolean
   /** Chooses the application protocol instead of `alpn`, for a client that offers some; null: there is none. */
   readonly selectAlpn?: (offered: readonly string[], serverName: string | undefined) => string | null
   /** Looks up external PSKs that `preSharedKeys` does not list. */
   readonly findPreSharedKey?: (identity: Uint8Array) => ExternalPsk | null
-  /** Whether the client of a ticket is still one that would be let in; asked before the ticket is resumed. */
-  readonly acceptsTicket?: (ticket: TicketState) => boolean
+  /** Whether the client of a ticket is still one that would be let in; asked before the ticket is resumed.
+   *  @param suite the one that would be chosen without the ticket */
+  readonly acceptsTicket?: (ticket: TicketState, suite: Suite) => boolean
   /** Makes the cookie of a HelloRetryRequest out of ClientHello1; undefined for none. */
   readonly retryCookie: ((clientHello1: Uint8Array) => Uint8Array) | undefined
 }
@@ -97,9 +106,10 @@ export interface PeerCheck {
   readonly certificateTypes: readonly number[]
   /** Whether a failed check is only reported, in `PeerIdentity.authorizationError`. */
   readonly isAdvisory: boolean
-  /** Also asked of the credential in a session that is to be resumed, so that it does not outlive its peer's.
+  /** @param isResumption whether the credential is that of a session to be resumed: a session is not to outlive the
+   *  credential of its peer
    *  @throws CertificateError, or rejects with one */
-  check(peer: Authentication): void | Promise<void>
+  check(peer: Authentication, isResumption: boolean): void | Promise<void>
 }
 
 /** A pre-shared key that was agreed on out of band. */

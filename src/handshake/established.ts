@@ -15,6 +15,8 @@ export interface Established {
   readonly pskIdentity: Uint8Array | undefined
   /** Whether a HelloRetryRequest was needed. */
   readonly isRetried: boolean
+  /** Whether the client takes tickets in a way that the server resumes them (RFC 8446 §4.2.9). */
+  readonly isResumable: boolean
   /** Who the peer is: by its credential in this handshake, or in the one that is resumed; undefined if it authenticated
    *  with no credential that has a meaning to the engine. */
   readonly peer: PeerIdentity | undefined

@@ -116,13 +116,10 @@ export class ExtensionTable {
   }
 
   #read(place: Place, received: readonly RawExtension[], requested: ReadonlySet<number> | undefined): Extensions {
-    const types: number[] = []
+    const types = received.map(({ type }) => type)
+    this.#expectUnique(place, types)
     const values = new Map<number, unknown>()
-    const seen = new Set<number>()
     for (const { type, data } of received) {
-      types.push(type)
-      if (seen.has(type)) throw new DecodeError(`${place} holds extension ${this.#nameOf(type)} twice`)
-      seen.add(type)
       const row = this.#rows.get(type)
       const slot = row?.slots[place]
       if (row && !slot && !row.isUnknownElsewhere) {
@@ -137,6 +134,20 @@ export class ExtensionTable {
       if (slot) values.set(type, decodeIn(slot, data))
     }
     return new Extensions(types, values)
+  }
+
+  /** RFC 8446 §4.2: "There MUST NOT be more than one extension of the same type in a given extension block." */
+  #expectUnique(place: Place, types: readonly number[]): void {
+    const seen = new Set<number>()
+    for (const type of types) {
+      if (seen.has(type)) {
+        const sentence = `${place} holds extension ${this.#nameOf(type)} twice`
+        // RFC 8446 §4.2 names no alert; these are the ones that other stacks send and expect.
+        const isIllegal = place === 'hello_retry_request' || place === 'new_session_ticket'
+        throw isIllegal ? new ProtocolError('illegal_parameter', sentence) : new DecodeError(sentence)
+      }
+      seen.add(type)
+    }
   }
 
   #nameOf(type: number): string {

@@ -12,6 +12,7 @@ import {
   uint32,
   vector,
 } from '../bytes/index.js'
+import { ProtocolError } from './alert.js'
 import { type ExtensionRow, extension } from './extension-table.js'
 
 /*
@@ -35,6 +36,7 @@ import { type ExtensionRow, extension } from './extension-table.js'
  *   post_handshake_auth              CH            RFC 8446 §4.2.6
  *   signature_algorithms_cert        CH, CR        RFC 8446 §4.2.3
  *   key_share                        CH, SH, HRR   RFC 8446 §4.2.8
+ *   tls_flags                        NST           draft-ietf-tls-tlsflags §2
  */
 
 /** A list whose elements the RFC wants to be many or unique; an empty one does not decode. */
@@ -139,7 +141,8 @@ export const recordSizeLimit = extension(28, 'record_size_limit', {
 /** OfferedPsks (RFC 8446 §4.2.11). */
 export const OfferedPsks = struct({
   identities: vector(struct({ identity: opaque(1, 0xffff), obfuscatedTicketAge: uint32 }), 7, 0xffff),
-  binders: vector(opaque(32, 255), 33, 0xffff),
+  // RFC 8446 §4.2.11: "PskBinderEntry<32..255>". One that is too short is one that is wrong, and is told so.
+  binders: vector(opaque(0, 255), 1, 0xffff),
 })
 
 /** pre_shared_key (RFC 8446 §4.2.11). */
@@ -202,6 +205,18 @@ export const keyShare = extension(51, 'key_share', {
   hello_retry_request: uint16,
 })
 
+/** tls_flags (draft-ietf-tls-tlsflags §2): bits, of which none means anything to this engine yet. */
+export const tlsFlags = extension(62, 'tls_flags', {
+  new_session_ticket: mapped(
+    opaque(1, 255),
+    flags => {
+      if (flags.at(-1) === 0) throw new ProtocolError('illegal_parameter', 'tls_flags ends in a zero byte')
+      return flags
+    },
+    flags => flags,
+  ),
+})
+
 /** The rows of this file, to make an ExtensionTable of. */
 export const baseRows: readonly ExtensionRow[] = [
   serverName,
@@ -221,4 +236,5 @@ export const baseRows: readonly ExtensionRow[] = [
   postHandshakeAuth,
   signatureAlgorithmsCert,
   keyShare,
+  tlsFlags,
 ].map(({ row }) => row)

@@ -226,7 +226,8 @@ export function expandLabel(secret: MacKey, label: string, context: Uint8Array, 
   return secret.expand(hkdfLabel(label, context, length), length)
 }
 
-const HkdfLabel = struct({ length: uint16, label: opaque(7, 255), context: opaque(0, 255) })
+/** RFC 8446 §7.1 wants 7 bytes of label or more, but an exporter's may be empty. */
+const HkdfLabel = struct({ length: uint16, label: opaque(6, 255), context: opaque(0, 255) })
 
 /** HkdfLabel is the same bytes for every connection where the context is empty, so those are kept. */
 function hkdfLabel(label: string, context: Uint8Array, length: number): Uint8Array {

@@ -23,20 +23,20 @@ export function commonSuites(
 }
 
 /** RFC 8446 §4.2.7, RFC 8446 §4.2.8: the group, and the client's share if it sent one for it. A share that is there wins
- *  over a preferred group without one: it saves a round trip.
+ *  over a preferred group without one, since it saves a round trip, unless the order is insisted on.
  *  @throws ProtocolError handshake_failure if there is none in common */
 export function chooseGroup(
   offered: readonly number[],
   shares: readonly { readonly group: number; readonly keyExchange: Uint8Array }[],
   own: readonly number[],
+  insistsOnOrder: boolean,
 ): { readonly group: number; readonly share: Uint8Array | undefined } {
-  for (const group of own) {
-    const share = shares.find(entry => entry.group === group)
-    if (share) return { group, share: share.keyExchange }
-  }
-  const group = own.find(candidate => offered.includes(candidate))
-  if (group === undefined) throw new ProtocolError('handshake_failure', 'the client offers no group that we have')
-  return { group, share: undefined }
+  const shareFor = (group: number) => shares.find(entry => entry.group === group)?.keyExchange
+  const common = own.filter(group => offered.includes(group))
+  const [first] = common
+  if (first === undefined) throw new ProtocolError('handshake_failure', 'the client offers no group that we have')
+  const group = insistsOnOrder ? first : (common.find(shareFor) ?? first)
+  return { group, share: shareFor(group) }
 }
 
 /** RFC 7301 §3.2: the application protocol; undefined if the client asks for none or we have none.

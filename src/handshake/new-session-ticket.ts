@@ -9,7 +9,7 @@ import { tableWith } from './table.js'
 export function makeTickets(config: ServerConfig, established: Established): readonly Uint8Array[] {
   const { tickets, plug, entropy } = config
   const plugState = plug ? plug.saveSession() : NO_STATE
-  if (!tickets || plugState === null) return []
+  if (!tickets || plugState === null || !established.isResumable) return []
   // A ticket has to fit its message, and the ClientHello that brings it back.
   const chainLength = established.peerChain.chain.reduce((sum, { length }) => sum + length, 0)
   if (chainLength + plugState.length > MAX_STATE_LENGTH) return []

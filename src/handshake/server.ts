@@ -1,6 +1,6 @@
 import { EMPTY, equalBytes, type TypeOf } from '../bytes/index.js'
 import type { HashName, NamedGroup } from '../crypto/index.js'
-import { ProtocolError } from './alert.js'
+import { MisuseError, ProtocolError } from './alert.js'
 import {
   checkAuthentication,
   makeCertificate,
@@ -71,6 +71,8 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   if (share === undefined) throw new ProtocolError('illegal_parameter', 'the key share asked for is missing')
 
   const { psk } = isRetried ? yield* choosePsk(hs, offer, [suite]) : chosen
+  // RFC 8446 §4.1.2: only PSKs that do not go with the cipher suite may be left out of a second ClientHello.
+  if (chosen.psk) offer.extensions.need(ext.preSharedKey.client_hello)
   // RFC 8446 §9.2: who brings no PSK has to say how signatures may be made.
   if (!psk) offer.extensions.need(ext.signatureAlgorithms.client_hello)
   const alpn = selectAlpn(config, offer.extensions)
@@ -78,7 +80,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   hs.transcript.add(offer.message.raw)
   const answered = config.entropy.answerKeyShare(group as NamedGroup, share)
   sendServerHello(hs, offer, suite, { group, keyExchange: answered.keyExchange }, psk?.index)
-  if (!isRetried && offer.hello.legacySessionId.length > 0) carrier.compatibility()
+  if (!isRetried) compatibility(hs, offer)
 
   const earlySecret = psk ? new EarlySecret(suite.hash, psk.key) : EarlySecret.withoutPsk(suite.hash)
   const handshakeSecret = earlySecret.handshakeSecret(answered.secret)
@@ -144,6 +146,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
     isResumed,
     pskIdentity: psk && !psk.ticket ? psk.identity : undefined,
     isRetried,
+    isResumable: takesDheKe(offer),
     peer,
     peerChain: peer ?? {
       certificateType: psk?.ticket?.certificateType ?? ext.CertificateType.X509,
@@ -234,7 +237,7 @@ function groupOf({ config }: ServerState, { extensions }: Offer) {
     }
     seen.add(group)
   }
-  return chooseGroup(groups, shares, config.groups)
+  return chooseGroup(groups, shares, config.groups, config.insistsOnGroupOrder ?? false)
 }
 
 /** HelloRetryRequest, and the second ClientHello (RFC 8446 §4.1.4). */
@@ -260,7 +263,7 @@ function* retry(
       extensions,
     }),
   )
-  if (first.hello.legacySessionId.length > 0) hs.carrier.compatibility()
+  compatibility(hs, first)
   hs.carrier.endFlight()
   if (first.extensions.has(ext.earlyData.client_hello)) hs.carrier.skipEarlyData()
 
@@ -283,6 +286,11 @@ function* retry(
     throw new ProtocolError('illegal_parameter', 'the cookie is not the one that was sent')
   }
   return second
+}
+
+/** RFC 8446 §D.4: a change_cipher_spec for the middleboxes of a client that says it has some. */
+function compatibility({ config, carrier }: ServerState, { hello }: Offer): void {
+  if (hello.legacySessionId.length > 0 || config.middleboxCompatibility) carrier.compatibility()
 }
 
 /** RFC 8446 §4.1.2: what a second ClientHello may change, and nothing else. */
@@ -330,9 +338,11 @@ function selectAlpn(config: ServerConfig, extensions: Extensions): string | unde
   const offered = extensions.get(ext.alpn.client_hello)
   if (!offered || !config.selectAlpn) return chooseAlpn(offered, config.alpn, config.prefersOwnOrder)
   const chosen = config.selectAlpn(offered, extensions.get(ext.serverName.client_hello))
-  if (chosen === null || !offered.includes(chosen)) {
+  if (chosen === null) {
     throw new ProtocolError('no_application_protocol', 'the client offers no application protocol that we take')
   }
+  if (!offered.includes(chosen))
+    throw new MisuseError('an application protocol was chosen that the client does not offer')
   return chosen
 }
 
@@ -355,12 +365,11 @@ function* choosePsk(
   suites: readonly [Suite, ...Suite[]],
 ): Step<{ readonly suite: Suite; readonly psk: AcceptedPsk | undefined }> {
   const offered = offer.extensions.get(ext.preSharedKey.client_hello)
-  const modes = offer.extensions.get(ext.pskKeyExchangeModes.client_hello)
   const without = { suite: suites[0], psk: undefined }
-  if (!offered || !modes?.includes(ext.PskKeyExchangeMode.psk_dhe_ke)) return without
+  if (!offered || !takesDheKe(offer)) return without
   for (const [index, { identity }] of offered.identities.slice(0, MAX_IDENTITIES).entries()) {
-    const psk = yield* lookUpPsk(hs, offer, identity)
-    const suite = psk && suites.find(candidate => candidate.hash === psk.hash)
+    const psk = yield* lookUpPsk(hs, offer, identity, suites[0])
+    const suite = suites.find(({ hash }) => hash === psk?.hash)
     const binder = offered.binders[index]
     if (!psk || !suite || !binder) continue
     const { raw } = offer.message
@@ -370,6 +379,12 @@ function* choosePsk(
     return { suite, psk: { index, identity, key: psk.key, ticket: psk.ticket, peer: psk.peer } }
   }
   return without
+}
+
+/** RFC 8446 §4.2.9: whether the client takes PSKs with (EC)DHE, which is how we use them. */
+function takesDheKe({ extensions }: Offer): boolean {
+  const modes = extensions.get(ext.pskKeyExchangeModes.client_hello)
+  return modes?.includes(ext.PskKeyExchangeMode.psk_dhe_ke) ?? false
 }
 
 /** How many identities are looked up: each may cost a decryption. */
@@ -383,7 +398,13 @@ interface KnownPsk {
   readonly peer: PeerIdentity | undefined
 }
 
-function* lookUpPsk({ config }: ServerState, offer: Offer, identity: Uint8Array): Step<KnownPsk | undefined> {
+/** @param preferred the suite that would be chosen without PSKs */
+function* lookUpPsk(
+  { config }: ServerState,
+  offer: Offer,
+  identity: Uint8Array,
+  preferred: Suite,
+): Step<KnownPsk | undefined> {
   const listed = config.preSharedKeys.find(psk => equalBytes(psk.identity, identity))
   const ticket = listed ? null : config.tickets?.open(identity)
   if (!ticket) {
@@ -391,13 +412,13 @@ function* lookUpPsk({ config }: ServerState, offer: Offer, identity: Uint8Array)
     return external ? { key: external.key, hash: external.hash, ticket: undefined, peer: undefined } : undefined
   }
   const suite = suiteOf(ticket.cipherSuite)
-  if (!suite || !mayResume(config, offer, ticket)) return undefined
+  if (!suite || !mayResume(config, offer, ticket, preferred)) return undefined
   const rechecked = yield* recheckPeer(config.peer, ticket.certificateType, ticket.peerChain)
   return rechecked ? { key: ticket.psk, hash: suite.hash, ticket, peer: rechecked.peer } : undefined
 }
 
 /** Whether a ticket may be resumed here and now: what was checked when it was issued must still hold. */
-function mayResume(config: ServerConfig, offer: Offer, ticket: TicketState): boolean {
+function mayResume(config: ServerConfig, offer: Offer, ticket: TicketState, preferred: Suite): boolean {
   const age = config.now() - Number(ticket.issuedAt)
   return (
     age >= -MAX_CLOCK_SKEW &&
@@ -407,7 +428,7 @@ function mayResume(config: ServerConfig, offer: Offer, ticket: TicketState): boo
     (config.clientAuthentication !== 'required' || ticket.peerChain.length > 0) &&
     // A client may have authenticated because the plug asked it to: then the plug decides.
     (config.clientAuthentication !== 'none' || ticket.peerChain.length === 0 || config.plug !== undefined) &&
-    (config.acceptsTicket?.(ticket) ?? true) &&
+    (config.acceptsTicket?.(ticket, preferred) ?? true) &&
     (config.plug
       ? ticket.plugState.length > 0 && config.plug.restoreSession(ticket.plugState)
       : ticket.plugState.length === 0)
@@ -481,7 +502,7 @@ function sendEncryptedExtensions(
   hasPsk: boolean,
 ): void {
   const extensions: ExtensionValue[] = []
-  if (!hasPsk && offered.has(ext.serverName.client_hello)) {
+  if (!hasPsk && offered.has(ext.serverName.client_hello) && !hs.config.ignoresServerName) {
     extensions.push(extensionValue(ext.serverName.encrypted_extensions, true))
   }
   if (alpn !== undefined) extensions.push(extensionValue(ext.alpn.encrypted_extensions, alpn))

@@ -21,12 +21,12 @@ export function peerCheckOf(context: () => SecureContext, rules: PeerRules): Pee
   return {
     certificateTypes: peerCheckIn(context(), rules).certificateTypes,
     isAdvisory,
-    check(peer) {
-      if (!checkServerIdentity) return peerCheckIn(context(), rules).check(peer)
+    check(peer, isResumption) {
+      if (!checkServerIdentity) return peerCheckIn(context(), rules).check(peer, isResumption)
       let path: readonly Certificate[] | undefined
       const isChecked = peerCheckIn(context(), rules, checked => {
         path = checked
-      }).check(peer)
+      }).check(peer, isResumption)
       if (!path) return isChecked
       return judged(() => checkServerIdentity(name ?? '', certificateOf(peer)))
     },

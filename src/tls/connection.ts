@@ -29,7 +29,7 @@ import {
   serverHandshake,
   type TrafficSecret,
 } from '../handshake/index.js'
-import { ContentType, MAX_CONTENT } from './record.js'
+import { ContentType, INITIAL_RECORD_VERSION, MAX_CONTENT, RECORD_VERSION } from './record.js'
 import { RecordProtection } from './record-protection.js'
 import { RecordReader } from './record-reader.js'
 import { type PaddingRule, RecordWriter } from './record-writer.js'
@@ -56,6 +56,8 @@ export interface RecordOptions {
   /** After how many records a key is replaced: 2 or more, at most, and by default, what its AEAD allows
    *  (RFC 8446 §5.5). */
   readonly recordsPerKey?: number
+  /** The largest content of a record that we send, in bytes: 64..16384, which is also the default. */
+  readonly maxContent?: number
 }
 
 /** A TLS 1.3 connection without socket, clock or randomness of its own.
@@ -90,16 +92,22 @@ export class TlsConnection implements Carrier {
   #output: Uint8Array[] = []
   #events: ConnectionEvent[] = []
   #abort: AbortController | undefined
-  /** Records in a row that bring nothing: a peer that sends only those is up to no good. */
-  #idleRecords = 0
+  /** What has come in a row that brings nothing: a peer that sends only that is up to no good. */
+  #idle = { messages: 0, records: 0, alerts: 0 }
   #owesKeyUpdate = false
+  /** Whether that was answered since we last wrote data. */
+  #hasAnsweredKeyUpdate = false
   #hasAskedForKeyUpdate = false
 
   constructor(...[side, config, options = {}]: ClientArguments | ServerArguments) {
     this.side = side
     this.#config = config
     this.#reader = new RecordReader()
-    this.#writer = new RecordWriter(options.padding)
+    this.#writer = new RecordWriter(
+      options.padding,
+      checkedMaxContent(options.maxContent),
+      side === 'client' ? INITIAL_RECORD_VERSION : RECORD_VERSION,
+    )
     this.#keyLog = new KeyLog(config.hasKeyLog)
     this.#recordsPerKey = options.recordsPerKey ?? Number.MAX_SAFE_INTEGER
     if (!(this.#recordsPerKey >= 2)) {
@@ -196,12 +204,12 @@ export class TlsConnection implements Carrier {
     if (!this.isWritable) {
       throw new MisuseError(`application data cannot be written: the connection is ${this.#state}`)
     }
-    if (this.#owesKeyUpdate) this.#answerKeyUpdate()
     for (let from = 0; from < data.length; ) {
       if (this.#recordsLeft < 1) this.updateKeys(false)
       const length = Math.min(data.length - from, this.#recordsLeft * this.#writer.maxContent)
       this.#output.push(this.#writer.write(ContentType.application_data, data.subarray(from, from + length)))
       from += length
+      this.#hasAnsweredKeyUpdate = false
     }
   }
 
@@ -210,6 +218,7 @@ export class TlsConnection implements Carrier {
     const { suite } = this.#established ?? {}
     if (!this.isWritable || !suite || !this.#writeSecret) throw new MisuseError('there are no keys to update')
     const message = encodeMessage(HandshakeType.key_update, KeyUpdate, { requestUpdate: requestsPeer })
+    this.#owesKeyUpdate = false
     this.send(message)
     this.endFlight()
     this.#writeSecret = this.#writeSecret.next()
@@ -274,6 +283,8 @@ export class TlsConnection implements Carrier {
   endFlight(): void {
     const [first, ...more] = this.#flight
     if (!first) return
+    // A flight of the handshake answers all that the peer has sent: what is left over was sent too early.
+    if (this.#machine) this.#expectMessageBoundary()
     this.#flight = []
     // One record for many messages: RFC 8446 §5.1 allows it, and every record costs.
     const content = more.length === 0 ? first : join([first, ...more])
@@ -340,10 +351,10 @@ export class TlsConnection implements Carrier {
     }
     this.#expectMessageBoundary()
     if (data.length === 0) {
-      this.#countIdleRecord()
+      this.#countIdle('records', MAX_IDLE)
       return
     }
-    this.#idleRecords = 0
+    this.#idle = { messages: 0, records: 0, alerts: 0 }
     this.#events.push({ type: 'data', data })
   }
 
@@ -378,7 +389,7 @@ export class TlsConnection implements Carrier {
     this.#machine = undefined
     this.#established = established
     this.#state = 'open'
-    this.#idleRecords = 0
+    this.#idle = { messages: 0, records: 0, alerts: 0 }
     this.#events.push({ type: 'established', established })
     if (this.side === 'server' && 'tickets' in this.#config) {
       for (const ticket of makeTickets(this.#config, established)) this.send(ticket)
@@ -392,7 +403,7 @@ export class TlsConnection implements Carrier {
 
   /** RFC 8446 §4.6. */
   #readPostHandshake(message: Message): void {
-    this.#countIdleRecord()
+    this.#countIdle('messages', MAX_IDLE)
     if (message.type === HandshakeType.key_update) {
       this.#readKeyUpdate(message)
     } else if (message.type === HandshakeType.new_session_ticket && this.side === 'client') {
@@ -410,13 +421,13 @@ export class TlsConnection implements Carrier {
     this.#readSecret = this.#readSecret.next()
     this.#reader.protect(new RecordProtection(this.#readSecret, suite), false)
     this.#hasAskedForKeyUpdate = false
-    // Several requests may be answered at once (RFC 8446 §4.6.3), so a flood of them costs us one answer.
-    if (requestUpdate) this.#owesKeyUpdate = true
+    // RFC 8446 §4.6.3: what comes while we are silent is answered once, so a flood of requests costs us one answer.
+    if (requestUpdate && !this.#hasAnsweredKeyUpdate) this.#owesKeyUpdate = true
   }
 
   #answerKeyUpdate(): void {
-    this.#owesKeyUpdate = false
     this.updateKeys(false)
+    this.#hasAnsweredKeyUpdate = true
   }
 
   #readTicket(message: Message): void {
@@ -446,7 +457,7 @@ export class TlsConnection implements Carrier {
       return
     }
     if (description === AlertDescription.user_canceled) {
-      this.#countIdleRecord()
+      this.#countIdle('alerts', MAX_IDLE_ALERTS)
       return
     }
     // All other alerts are fatal whatever their level; one that says it is not is malformed.
@@ -462,7 +473,7 @@ export class TlsConnection implements Carrier {
       throw new ProtocolError('unexpected_message', 'change_cipher_spec came where none may stand')
     }
     this.#expectMessageBoundary()
-    this.#countIdleRecord()
+    this.#countIdle('records', MAX_IDLE)
   }
 
   /** RFC 8446 §5.1: a handshake message is not interleaved with anything, and does not span a change of keys. */
@@ -472,9 +483,9 @@ export class TlsConnection implements Carrier {
     }
   }
 
-  #countIdleRecord(): void {
-    if (++this.#idleRecords > MAX_IDLE_RECORDS) {
-      throw new ProtocolError('unexpected_message', 'the peer sends records that bring nothing')
+  #countIdle(what: 'messages' | 'records' | 'alerts', limit: number): void {
+    if (++this.#idle[what] > limit) {
+      throw new ProtocolError('unexpected_message', `the peer sends ${what} that bring nothing`)
     }
   }
 
@@ -500,6 +511,8 @@ export class TlsConnection implements Carrier {
   #sendAlert(level: number, description: number): void {
     // What was not flushed belongs to a flight that will not be completed.
     this.#flight = []
+    // RFC 8446 §D.4: before the client's second flight, even if that is only an alert.
+    if (this.side === 'client' && this.#writer.isProtecting) this.compatibility()
     this.#output.push(this.#writer.write(ContentType.alert, Uint8Array.of(level, description)))
   }
 
@@ -538,9 +551,15 @@ export class ConnectionEnded extends Error {
 const NOTHING: readonly Uint8Array[] = []
 const WARNING = 1
 const FATAL = 2
-const MAX_IDLE_RECORDS = 32
+const MAX_IDLE = 32
+const MAX_IDLE_ALERTS = 4
 /** What may pile up while the handshake waits: the driver stops reading, but what is on its way still comes. */
 const MAX_UNREAD = 2 ** 20
+
+function checkedMaxContent(length = MAX_CONTENT): number {
+  if (length >= 64 && length <= MAX_CONTENT) return Math.floor(length)
+  throw new MisuseError(`a record holds 64..${MAX_CONTENT} bytes at most, not ${length}`)
+}
 
 /** The largest body of a handshake message, by type. */
 function limitOf(type: number, { maxCertificateLength }: { readonly maxCertificateLength: number }): number {

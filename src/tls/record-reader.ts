@@ -174,13 +174,15 @@ export class RecordReader {
     if (type === ContentType.alert && this.#takesPlainAlerts && protection.sequenceNumber === 0) {
       return { type, content: payload }
     }
-    if (type !== ContentType.application_data) {
-      throw new ProtocolError('unexpected_message', `a plain record of type ${type} came where records are protected`)
-    }
     const inner = protection.open(record.subarray(0, HEADER_LENGTH), payload)
     if (!inner) {
-      if (this.#earlyDataLeft !== undefined) return this.#skip(payload, this.#earlyDataLeft)
+      if (type === ContentType.application_data && this.#earlyDataLeft !== undefined) {
+        return this.#skip(payload, this.#earlyDataLeft)
+      }
       throw new ProtocolError('bad_record_mac', 'a record could not be opened')
+    }
+    if (type !== ContentType.application_data) {
+      throw new ProtocolError('unexpected_message', `a protected record says that its content type is ${type}`)
     }
     this.#earlyDataLeft = undefined
     return innerContent(inner, this.#limit)

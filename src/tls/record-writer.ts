@@ -1,5 +1,5 @@
 import { TAG_LENGTH } from '../crypto/index.js'
-import { ContentType, HEADER_LENGTH, MAX_CONTENT } from './record.js'
+import { ContentType, HEADER_LENGTH, MAX_CONTENT, RECORD_VERSION } from './record.js'
 import type { RecordProtection } from './record-protection.js'
 
 /** How many zeros to add to a record of that much content (RFC 8446 §5.4). What would not fit is cut. */
@@ -9,10 +9,18 @@ export type PaddingRule = (contentLength: number) => number
 export class RecordWriter {
   readonly #padding: PaddingRule | undefined
   #protection: RecordProtection | undefined
-  #maxContent = MAX_CONTENT
+  /** Of plain records; `#maxContent` is of protected ones. */
+  readonly #maxPlain: number
+  #maxContent: number
+  /** legacy_record_version of the next plain record. */
+  #version: number
 
-  constructor(padding: PaddingRule | undefined) {
+  /** @param maxContent of a record, in bytes: 1..16384   @param firstVersion legacy_record_version of the first record */
+  constructor(padding: PaddingRule | undefined, maxContent = MAX_CONTENT, firstVersion: number = RECORD_VERSION) {
     this.#padding = padding
+    this.#maxPlain = maxContent
+    this.#maxContent = maxContent
+    this.#version = firstVersion
   }
 
   /** Keys for the records from here on. */
@@ -22,7 +30,12 @@ export class RecordWriter {
 
   /** The peer's record_size_limit (RFC 8449 §4): content and its type. It counts for protected records only. */
   limit(recordSizeLimit: number): void {
-    this.#maxContent = Math.min(MAX_CONTENT, recordSizeLimit - 1)
+    this.#maxContent = Math.min(this.#maxContent, recordSizeLimit - 1)
+  }
+
+  /** Whether records are protected. */
+  get isProtecting(): boolean {
+    return this.#protection !== undefined
   }
 
   /** Forgets the keys: the connection is over. */
@@ -42,7 +55,10 @@ export class RecordWriter {
 
   /** The records that carry `content`, one after the other in one buffer. Empty content makes one record. */
   write(type: number, content: Uint8Array): Uint8Array {
-    return this.#protection ? this.#seal(this.#protection, type, content) : plain(type, content)
+    if (this.#protection) return this.#seal(this.#protection, type, content)
+    const records = plain(type, content, this.#maxPlain, this.#version)
+    this.#version = RECORD_VERSION
+    return records
   }
 
   #seal(protection: RecordProtection, type: number, content: Uint8Array): Uint8Array {
@@ -77,15 +93,14 @@ export class RecordWriter {
   }
 }
 
-function plain(type: number, content: Uint8Array): Uint8Array {
-  const count = Math.max(1, Math.ceil(content.length / MAX_CONTENT))
+function plain(type: number, content: Uint8Array, size: number, version: number): Uint8Array {
+  const count = Math.max(1, Math.ceil(content.length / size))
   const output = new Uint8Array(content.length + count * HEADER_LENGTH)
-  for (let from = 0, at = 0; at < output.length; from += MAX_CONTENT) {
-    const part = content.subarray(from, from + MAX_CONTENT)
+  for (let from = 0, at = 0; at < output.length; from += size) {
+    const part = content.subarray(from, from + size)
     output[at] = type
-    output[at + 1] = 3
-    // 0x0303; a first ClientHello may say 0x0301, but nobody needs it to (RFC 8446 §5.1).
-    output[at + 2] = 3
+    output[at + 1] = version >>> 8
+    output[at + 2] = version
     output[at + 3] = part.length >>> 8
     output[at + 4] = part.length
     output.set(part, at + HEADER_LENGTH)

@@ -331,7 +331,7 @@ describe('the application protocol', () => {
     const select = (answer: string | null) => ({ client: { alpn: ['a', 'b'] }, server: { selectAlpn: () => answer } })
     assert.equal((await connectedPair(select('b'))).client.established.alpn, 'b')
     assert.equal(await refusal('server', select(null)), 'no_application_protocol')
-    assert.equal(await refusal('server', select('z')), 'no_application_protocol')
+    assert.equal(await refusal('server', select('z')), 'internal_error')
   })
 })
 

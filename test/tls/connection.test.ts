@@ -64,6 +64,20 @@ describe('keys', () => {
     assert.deepEqual(updates, { client: 3, server: 1 })
   })
 
+  test('are replaced once for requests that come one by one while it is silent', async () => {
+    const { updates, options } = watched()
+    const pair = await connectedPair(options)
+    for (let i = 0; i < 5; i++) {
+      pair.client.connection.updateKeys(true)
+      pair.move()
+    }
+    assert.deepEqual(updates, { client: 5, server: 1 })
+    exchange(pair)
+    pair.client.connection.updateKeys(true)
+    pair.move()
+    assert.deepEqual(updates, { client: 6, server: 2 })
+  })
+
   test('cross: both sides ask at once', async () => {
     const { updates, options } = watched()
     const pair = await connectedPair(options)

@@ -117,7 +117,7 @@ describe('an alert of the peer', () => {
         const pair = await connectedPair()
         pair[side].connection.receive(bytes)
         pair.move()
-        assert.equal(alertOf(pair[side].error), 'unexpected_message')
+        assert.equal(alertOf(pair[side].error), 'bad_record_mac')
         assert.ok(!pair[side].hasEnded)
         // Nor after new keys, whose sequence number is 0 again.
         const updated = await connectedPair()
@@ -125,7 +125,7 @@ describe('an alert of the peer', () => {
         updated.move()
         updated[side].connection.receive(bytes)
         updated.move()
-        assert.equal(alertOf(updated[side].error), 'unexpected_message')
+        assert.equal(alertOf(updated[side].error), 'bad_record_mac')
       }
     }
   })
@@ -149,7 +149,7 @@ describe('inside the handshake', () => {
     ['empty application data', [{ type: 23, content: utf8('') }], 'unexpected_message'],
     ['an empty handshake record', [{ type: 22, content: utf8('') }], 'unexpected_message'],
     ['a record of padding alone', [{ raw: utf8('') }], 'unexpected_message'],
-    ['a handshake record without protection', [{ raw: record(22, 8, 0, 0, 2, 0, 0) }], 'unexpected_message'],
+    ['a handshake record without protection', [{ raw: record(22, 8, 0, 0, 2, 0, 0) }], 'bad_record_mac'],
     ['a wrong change_cipher_spec', [{ raw: record(20, 0) }], 'unexpected_message'],
     ['a record that does not open', [{ raw: record(23, ...new Uint8Array(30)) }], 'bad_record_mac'],
     ['a record too short for a tag', [{ raw: record(23, 1, 2, 3) }], 'bad_record_mac'],

@@ -125,7 +125,7 @@ describe('a ClientHello is refused', () => {
     [
       'with a binder that is too short',
       set(41, concat(bytes('0008 0002 6964 00000000 0020 1f'), someKey.subarray(1))),
-      'decode_error',
+      'decrypt_error',
       withPsk,
     ],
     ['with PSKs for use without (EC)DHE alone', without(10, 13, 51), 'handshake_failure', withPsk],
@@ -162,7 +162,7 @@ describe('a ServerHello is refused', () => {
     ['with no session ID', server(() => ({ legacySessionIdEcho: EMPTY })), 'illegal_parameter'],
     ['with a cipher suite that was not offered', server(() => ({ cipherSuite: 0x1304 })), 'illegal_parameter'],
     ['with a cipher suite of TLS 1.2', server(() => ({ cipherSuite: 0xc02b })), 'illegal_parameter'],
-    ['with compression', server(() => ({ legacyCompressionMethod: 1 })), 'illegal_parameter'],
+    ['with compression', server(() => ({ legacyCompressionMethod: 1 })), 'decode_error'],
     ['without key_share', without(51), 'missing_extension'],
     ['with a share for a group without one of ours', set(51, bytes('0017 0001 04')), 'illegal_parameter'],
     ['with an x25519 share of small order', set(51, x25519.share(new Uint8Array(32))), 'illegal_parameter'],
@@ -282,7 +282,7 @@ describe('what the server says under protection is refused', () => {
       'a certificate that is none',
       certificate,
       listed(() => ({ certificateList: [entry(utf8('no DER'))] })),
-      'bad_certificate',
+      'decode_error',
     ],
     [
       'a certificate that is none behind one that is',

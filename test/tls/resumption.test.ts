@@ -423,7 +423,7 @@ describe('tickets', () => {
     const pair = await sessionsFor(changed({ extensions: [unknown] }))
     assert.equal(pair.client.sessions.length, 1)
     const twice = await sessionsFor(changed({ extensions: [unknown, unknown] }))
-    assert.equal(alertOf(twice.client.error), 'decode_error')
+    assert.equal(alertOf(twice.client.error), 'illegal_parameter')
     const misplaced = await sessionsFor(changed({ extensions: [{ type: 51, data: utf8('x') }] }))
     assert.equal(alertOf(misplaced.client.error), 'illegal_parameter')
   })
