@@ -17,7 +17,7 @@ import type { AttestationStatus } from 'attested-tls/attestation'
 import { measured, SimulatedAttester, SimulatedRoot } from 'attested-tls/attester'
 import { report } from 'attested-tls/verifier'
 import { type Assignment, RESULTS_VERIFIER, type Report } from './ipc.js'
-import { bold, dim, green, hasColour, indented, red, say, showMessage, title, yellow } from './screen.js'
+import { bold, dim, green, hasColour, indented, red, say, showMessage, title, wrapped, yellow } from './screen.js'
 
 const SOUND = 'payment-service 1.4.2'
 const TAMPERED = 'payment-service 1.4.2, with a back door'
@@ -106,7 +106,9 @@ async function act(name: string, workload: string): Promise<boolean> {
   } catch (error) {
     if (!(error instanceof AttestationError)) throw error
     say()
-    say(`${red('The client refused the VM')}: ${error.message} ${dim(`(${error.code})`)}`)
+    say(red('The client refused the VM:'))
+    say(indented(wrapped(error.message)))
+    say(`  ${dim(error.code)}`)
     const { code } = await refusal
     say(`What the server saw: ${dim(code)}`)
     return false

@@ -26,19 +26,32 @@ export function title(text: string): void {
 export function showMessage({ direction, message, length, fields }: TraceEvent): void {
   const arrow = direction === 'sent' ? 'client ──▶ server' : 'client ◀── server'
   say(`  ${dim(arrow)}  ${message} ${dim(`(${length} bytes)`)}`)
-  for (const { name, value } of fields) {
+  for (const { name, values } of fields) {
+    const [first = '', ...others] = values
+    if (others.length === 0) {
+      say(`${MARGIN}${green(name)}  ${first}`)
+      continue
+    }
     say(`${MARGIN}${green(name)}`)
-    for (const line of lines(value)) say(`${MARGIN}  ${line}`)
+    for (const value of values) say(`${MARGIN}  ${value}`)
   }
 }
-const MARGIN = ' '.repeat(21)
-
-/** A list, an item a line: media types are long. */
-function lines(value: string): readonly string[] {
-  return value.split(/(?<=[,;]) (?=\S+\/|nonce|\d+ bytes)/)
-}
+// Media types are long: indented no further, they fit into 100 columns.
+const MARGIN = ' '.repeat(6)
 
 /** A text, indented by two spaces. */
 export function indented(text: string): string {
   return text.trimEnd().replaceAll(/^(?=.)/gm, '  ')
 }
+
+/** A sentence, in lines that stay within 100 columns when they are indented. */
+export function wrapped(sentence: string): string {
+  const lines: string[] = []
+  for (const word of sentence.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && last.length + 1 + word.length <= COLUMNS) lines.splice(-1, 1, `${last} ${word}`)
+    else lines.push(word)
+  }
+  return lines.join('\n')
+}
+const COLUMNS = 98

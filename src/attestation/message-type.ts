@@ -11,13 +11,14 @@ export function typeName(type: string | number): string {
   return typeof type === 'string' ? type : (mediaTypeOf(type) ?? `CoAP Content-Format ${type}`)
 }
 
+/** An entry of a list in words. */
+export function describeType({ credentialKind, type }: EvidenceType): string {
+  return `${typeName(type)} ${credentialKind === CredentialKind.ATTESTATION ? 'alone' : 'beside X.509'}`
+}
+
 /** Entries of a list in words. */
 export function describeTypes(types: readonly EvidenceType[]): string {
-  return types
-    .map(({ credentialKind, type }) => {
-      return `${typeName(type)} ${credentialKind === CredentialKind.ATTESTATION ? 'alone' : 'beside X.509'}`
-    })
-    .join(', ')
+  return types.map(describeType).join(', ')
 }
 
 /** Whether a conceptual message is Evidence of a type. A collection may be written in JSON where CBOR is named, and

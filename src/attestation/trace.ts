@@ -12,7 +12,7 @@ import {
 } from '../handshake/index.js'
 import { decodeCmw, typeOfCmw } from '../rats/index.js'
 import { CredentialKind } from './evidence-type.js'
-import { describeTypes, typeName } from './message-type.js'
+import { describeType, typeName } from './message-type.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
 
 /** A handshake message that passed, for people to follow: no secrets, lengths and types only. */
@@ -30,7 +30,8 @@ export interface TraceEvent {
 export interface TraceField {
   /** Its name in the draft, such as `evidence_request`. */
   readonly name: string
-  readonly value: string
+  /** What it lists, in words, an item each; never empty. */
+  readonly values: readonly string[]
 }
 
 /** Describes a message. One that does not decode has no fields: what is wrong with it is for others to say. */
@@ -55,26 +56,24 @@ function fieldsOf(participant: Participant, direction: 'sent' | 'received', { ty
     switch (type) {
       case HandshakeType.client_hello: {
         const fields = new Fields(decode(ClientHello, body).extensions)
-        fields.add(
-          evidenceRequest.client_hello,
-          ({ supportedEvidenceTypes, nonce }) =>
-            `${describeTypes(supportedEvidenceTypes)}; nonce of ${nonce.length} bytes`,
-        )
-        fields.add(evidenceProposal.client_hello, describeTypes)
-        fields.add(resultsRequest.client_hello, verifiersText)
-        fields.add(resultsProposal.client_hello, verifiersText)
+        fields.add(evidenceRequest.client_hello, ({ supportedEvidenceTypes, nonce }) => [
+          ...supportedEvidenceTypes.map(describeType),
+          nonceText(nonce),
+        ])
+        fields.add(evidenceProposal.client_hello, types => types.map(describeType))
+        fields.add(resultsRequest.client_hello, identities => identities.map(verifierText))
+        fields.add(resultsProposal.client_hello, identities => identities.map(verifierText))
         return fields.list
       }
       case HandshakeType.encrypted_extensions: {
         const fields = new Fields(decode(EncryptedExtensions, body).extensions)
-        fields.add(evidenceRequest.encrypted_extensions, selected => describeTypes([selected]))
-        fields.add(
-          evidenceProposal.encrypted_extensions,
-          ({ selectedEvidenceType, nonce }) =>
-            `${describeTypes([selectedEvidenceType])}; nonce of ${nonce.length} bytes`,
-        )
-        fields.add(resultsRequest.encrypted_extensions, verifierText)
-        fields.add(resultsProposal.encrypted_extensions, verifierText)
+        fields.add(evidenceRequest.encrypted_extensions, selected => [describeType(selected)])
+        fields.add(evidenceProposal.encrypted_extensions, ({ selectedEvidenceType, nonce }) => [
+          describeType(selectedEvidenceType),
+          nonceText(nonce),
+        ])
+        fields.add(resultsRequest.encrypted_extensions, identity => [verifierText(identity)])
+        fields.add(resultsProposal.encrypted_extensions, identity => [verifierText(identity)])
         return fields.list
       }
       case HandshakeType.certificate:
@@ -91,13 +90,16 @@ function certificateFields(selection: Selection | undefined, participant: Partic
   const [first] = decode(Certificate, body).certificateList
   if (!selection || !first) return []
   const what = selection.model === 'passport' ? 'Attestation Results' : 'Evidence'
-  const describe = (data: Uint8Array) => `${what}, ${typeName(typeOfCmw(decodeCmw(data)))}, ${data.length} bytes`
+  const describe = (data: Uint8Array, where: string) => [
+    `${what} ${where}, ${data.length} bytes`,
+    typeName(typeOfCmw(decodeCmw(data))),
+  ]
   if (credentialKindOf(selection) === CredentialKind.ATTESTATION) {
-    return [{ name: 'attestation', value: `${describe(first.data)}, in place of a certificate` }]
+    return [{ name: 'attestation', values: describe(first.data, 'in place of a certificate') }]
   }
   const fields = new Fields(first.extensions)
   const { certificate } = participant.settings.extensions.attestationEvidence
-  fields.add(certificate, data => `${describe(data)}, beside a certificate`)
+  fields.add(certificate, data => describe(data, 'beside a certificate'))
   return fields.list
 }
 
@@ -109,14 +111,14 @@ class Fields {
     this.#extensions = extensions
   }
 
-  add<T>({ type, name, codec }: Slot<T>, describe: (value: T) => string): void {
+  add<T>({ type, name, codec }: Slot<T>, describe: (value: T) => readonly string[]): void {
     const found = this.#extensions.find(extension => extension.type === type)
-    if (found) this.list.push({ name, value: describe(decode(codec, found.data)) })
+    if (found) this.list.push({ name, values: describe(decode(codec, found.data)) })
   }
 }
 
-function verifiersText(identities: readonly Uint8Array[]): string {
-  return identities.map(verifierText).join(', ')
+function nonceText({ length }: Uint8Array): string {
+  return `nonce of ${length} bytes`
 }
 
 /** Identities are opaque: shown as text where they are some, otherwise by their length. */
