@@ -2,6 +2,7 @@ import { hex } from '../bytes/index.js'
 import { hash, type PublicKey } from '../crypto/index.js'
 import type { DcapEndorsements, FixedDcapEndorsements } from './dcap/endorsements.js'
 import type { SnpEndorsements } from './sev-snp/endorsements.js'
+import type { FixedSnpEndorsements } from './sev-snp/fixed-endorsements.js'
 
 /** What a Verifier holds of Endorsements (RFC 9334 §8.2) and of other collateral at the moment of an appraisal: typed
  *  lookups, each answered from what is at hand, without IO. A format that needs a member which is not there throws
@@ -100,7 +101,7 @@ export interface InstanceSecret {
 export interface FixedEndorsementsOptions {
   readonly instanceKeys?: readonly InstanceKey[]
   readonly instanceSecrets?: readonly InstanceSecret[]
-  readonly sevSnp?: SnpEndorsements
+  readonly sevSnp?: FixedSnpEndorsements
   readonly dcap?: FixedDcapEndorsements
 }
 
@@ -132,6 +133,7 @@ export class FixedEndorsements implements EndorsementSource, Endorsements {
       ...[...keys].map(([name, key]) => `${name} ${hex(key.spki)}`),
       ...[...secrets].map(([name, secret]) => `${name} secret ${hex(hash('sha256', secret))}`),
     ].sort()
+    if (options.sevSnp) entries.push(`sev-snp ${options.sevSnp.digest}`)
     if (options.dcap) entries.push(`dcap ${options.dcap.digest}`)
     this.digest = hex(hash('sha256', new TextEncoder().encode(entries.join())))
   }

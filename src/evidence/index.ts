@@ -124,7 +124,8 @@ export {
   type TcbReference,
 } from './reference-values.js'
 export { decodeCertificateTable } from './sev-snp/certificate-table.js'
-export type { SnpEndorsements } from './sev-snp/endorsements.js'
+export type { SigningCertificateQuery, SnpEndorsements } from './sev-snp/endorsements.js'
+export { FixedSnpEndorsements, type FixedSnpEndorsementsOptions } from './sev-snp/fixed-endorsements.js'
 export { type SnpEvidence, snpPlatform } from './sev-snp/platform.js'
 export { decodeReport, lineOfReport, type SnpReport } from './sev-snp/report.js'
 export { type SgxQuote, sgxPlatform } from './sgx/platform.js'

@@ -3,6 +3,7 @@ import { hash } from '#src/crypto/index.js'
 import {
   decodeCertificateTable,
   decodeReport,
+  type Endorsements,
   type Finding,
   FixedEndorsements,
   lineOfReport,
@@ -40,6 +41,18 @@ export function snpRoots(vector: VectorCase): RootsByKind | Outcome {
   return new RootsByKind({ 'sev-snp': [ark] })
 }
 
+/** The certificates of a vector, whether they belong to its report or not: that is what is found out. */
+export function snpEndorsements(vector: VectorCase): Endorsements {
+  return {
+    instanceKeys: new FixedEndorsements().instanceKeys,
+    sevSnp: {
+      signingCertificate: () => fileOf(vector, 'vek'),
+      issuerCertificate: () => fileOf(vector, 'ask'),
+      revocationList: () => undefined,
+    },
+  }
+}
+
 /** Appraises a report as the platform does, with the certificates of the vector. */
 export function snpOutcome(
   vector: VectorCase,
@@ -48,13 +61,7 @@ export function snpOutcome(
   reportData: Uint8Array | undefined,
 ): Outcome {
   const vek = fileOf(vector, 'vek')
-  const endorsements = new FixedEndorsements({
-    sevSnp: {
-      signingCertificate: () => vek,
-      issuerCertificate: () => fileOf(vector, 'ask'),
-      revocationList: () => undefined,
-    },
-  })
+  const endorsements = snpEndorsements(vector)
   try {
     const evidence = snpPlatform.decode(bytes)
     const { findings } = snpPlatform.checkOrigin(evidence, { roots, endorsements, at: vector.at ?? Number.NaN })
