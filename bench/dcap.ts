@@ -22,7 +22,8 @@ import { median, spread } from './statistics.js'
 /*
  * Full appraisals of Intel quotes with warm collateral, in turn with @phala/dcap-qvl, which is installed into a
  * temporary folder for it: the same quotes, collateral, root and time for both. Quotes differ from call to call, so
- * that nobody can answer from memory. The floor is what the two P-256 signatures of every quote cost.
+ * that nobody can answer from memory. The floor is what two P-256 signatures cost: that of the quote, and that of the
+ * Quoting Enclave's report, which is the same for all quotes of a platform and so is checked once here.
  */
 
 const USAGE = `node build/bench/dcap.js [--rounds N] [--seconds S] [--json]
@@ -150,7 +151,7 @@ function installPeer(folder: string): Peer {
 function theirs(
   { QuoteVerifier }: Peer,
   rootPem: string,
-  collateral: DcapCollateral,
+  collateral: ReturnType<SimulatedIntel['collateral']>,
   quotes: readonly Uint8Array[],
   at: number,
 ): Appraise {

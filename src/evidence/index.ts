@@ -101,7 +101,7 @@ export {
 export { evidenceFormats, formatOf } from './formats.js'
 export { recordOf, wellFormed } from './message.js'
 export { type CheckedChain, checkOriginChain, signatureFinding } from './origin.js'
-export { PlatformRoots, type PresentedChain, RootsByKind, type TrustedChain } from './platform-roots.js'
+export { ChainMemory, PlatformRoots, type PresentedChain, RootsByKind, type TrustedChain } from './platform-roots.js'
 export { platforms, platformTerms } from './platforms.js'
 export {
   decodePsaClaims,

@@ -16,7 +16,28 @@ export interface TrustedChain {
   readonly isSimulated: boolean
   /** The certificates from the signer's to the root. */
   readonly path: readonly Certificate[]
+  /** Keeps what was found out under this chain, for as long as the chain itself is kept. */
+  readonly memory: ChainMemory
 }
+
+/** What was found out under a chain, by a name that holds all that it depends on: a signature by the chain's key does
+ *  not have to be checked again. It changes how long an answer takes, and never which it is. */
+export class ChainMemory {
+  readonly #entries = new Map<string, unknown>()
+
+  /** What `compute` came to the last time, or comes to now. @param name says what it is, and what it depends on */
+  recall<Value>(name: string, compute: () => Value): Value {
+    // Each name belongs to one place in the code, and so to one type.
+    if (this.#entries.has(name)) return this.#entries.get(name) as Value
+    const value = compute()
+    if (this.#entries.size >= MOST_ENTRIES) this.#entries.delete(oldest(this.#entries))
+    this.#entries.set(name, value)
+    return value
+  }
+}
+
+/** A platform has few keys at a time; one that makes new ones all the time slows nobody down but itself. */
+const MOST_ENTRIES = 16
 
 /** The roots that platforms are believed under: RFC 9334's Trust Anchors for Endorsements. Verdicts about chains are
  *  kept, because a platform sends the same chain with every report; the time is compared every time. */
@@ -77,6 +98,7 @@ function verdictOf(path: readonly Certificate[]): Verdict {
       root: names.at(-1) ?? '',
       isSimulated: names.some(isSimulatedName),
       path,
+      memory: new ChainMemory(),
     },
     notBefore: Math.max(...path.map(certificate => certificate.notBefore)),
     notAfter: Math.min(...path.map(certificate => certificate.notAfter)),

@@ -4,10 +4,14 @@ import fc from 'fast-check'
 import { SimulatedIntel, tdxModuleSvn } from '#src/attester/index.js'
 import { hex } from '#src/bytes/index.js'
 import {
+  ChainMemory,
+  checkQuote,
   decodeQuote,
   FixedDcapEndorsements,
+  FixedEndorsements,
   MissingEndorsement,
   qeIdentityFrom,
+  RootsByKind,
   readCollateralBundle,
   tcbInfoFrom,
   tdxPlatform,
@@ -373,6 +377,44 @@ describe('signed documents of Intel’s', () => {
       const held = new FixedDcapEndorsements(order).tcbInfo('tdx', '53494d554c41')
       assert.equal(held?.content.issueDate, NOON)
     }
+  })
+})
+
+describe('what is remembered of a chain', () => {
+  const inputs = {
+    roots: new RootsByKind({ tdx: [intel.rootPem] }),
+    endorsements: new FixedEndorsements({ dcap: new FixedDcapEndorsements([collateral.tdx]) }),
+    at: NOON,
+  }
+  const run = (bytes: Uint8Array, at = NOON) =>
+    checkQuote(decodeQuote(bytes), { ...inputs, at }).findings.flatMap(({ check }) =>
+      check.passed ? [] : [check.name],
+    )
+
+  test('is never taken for what another quote would need', () => {
+    const start = decodeQuote(quote).signedBytes.length + 4
+    const [ak, qeReport] = [start + 64, start + 128 + 6]
+    assert.deepEqual(run(quote), [])
+    assert.deepEqual(run(flipped(quote, ak)), ['attestation-key'])
+    assert.deepEqual(run(flipped(quote, qeReport)), ['qe-report-signature'])
+    assert.deepEqual(run(flipped(quote, qeReport + 384)), ['qe-report-signature'])
+    assert.deepEqual(run(flipped(quote, start)), ['signature'])
+    assert.deepEqual(run(quote), [])
+    assert.deepEqual(run(platform.tdxQuote({ ...measurements, reportData: new Uint8Array(64).fill(1) })), [])
+  })
+
+  test('does not outlive the certificates', () => {
+    assert.deepEqual(run(quote), [])
+    assert.deepEqual(run(quote, NOON + 4000 * DAY), ['chain'])
+  })
+
+  test('is bounded, the oldest going first', () => {
+    const memory = new ChainMemory()
+    let computed = 0
+    const recall = (name: string) => memory.recall(name, () => ++computed)
+    for (let i = 0; i < 100; i++) recall(`key ${i}`)
+    assert.equal(recall('key 99'), 100)
+    assert.equal(recall('key 0'), 101)
   })
 })
 

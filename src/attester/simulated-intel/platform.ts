@@ -18,6 +18,7 @@ export class SimulatedIntelPlatform {
   readonly chain: readonly Uint8Array[]
   readonly #pck: KeyObject
   readonly #pem: string
+  readonly #certifications = new Map<string, Uint8Array>()
   readonly #attestationKey = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
   /** @param pem the chain in PEM */
@@ -44,10 +45,24 @@ export class SimulatedIntelPlatform {
     return this.#quote('tdx', signed, qeSvn)
   }
 
-  #quote(tee: DcapTee, signed: Uint8Array, isvSvn: number): Uint8Array {
-    const key = pointOf(this.#attestationKey.publicKey)
+  #quote(tee: DcapTee, signed: Uint8Array, qeSvn: number): Uint8Array {
+    const certification = this.#certification(tee, qeSvn)
+    const signatureData = concat(
+      rawSignature(this.#attestationKey.privateKey, signed),
+      pointOf(this.#attestationKey.publicKey),
+      ...(tee === 'tdx' ? [uint16(QE_REPORT_DATA), uint32(certification.length)] : []),
+      certification,
+    )
+    return concat(signed, uint32(signatureData.length), signatureData)
+  }
+
+  /** What vouches for the attestation key. As on a true platform it is made once, and not for every quote. */
+  #certification(tee: DcapTee, isvSvn: number): Uint8Array {
+    const name = `${tee} ${isvSvn}`
+    const made = this.#certifications.get(name)
+    if (made) return made
     const authData = new Uint8Array(32).fill(1)
-    const reportData = concat(hash('sha256', key, authData), zeros(32))
+    const reportData = concat(hash('sha256', pointOf(this.#attestationKey.publicKey), authData), zeros(32))
     const qeReport = encodeSgxReport({ ...QE_IDENTITIES[tee], isvSvn, reportData })
     const chain = utf8(this.#pem)
     const certification = concat(
@@ -59,13 +74,8 @@ export class SimulatedIntelPlatform {
       uint32(chain.length),
       chain,
     )
-    const signatureData = concat(
-      rawSignature(this.#attestationKey.privateKey, signed),
-      key,
-      ...(tee === 'tdx' ? [uint16(QE_REPORT_DATA), uint32(certification.length)] : []),
-      certification,
-    )
-    return concat(signed, uint32(signatureData.length), signatureData)
+    this.#certifications.set(name, certification)
+    return certification
   }
 }
 

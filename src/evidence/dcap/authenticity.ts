@@ -32,9 +32,10 @@ export function checkAuthenticity(quote: Quote, inputs: OriginInputs): Authentic
   const { finding, chain, pck } = checkPckChain(quote, inputs)
   findings.push(finding)
   if (!chain) return { findings, chain, pck }
-  findings.push(checkQeReport(quote, chain.publicKey), checkAttestationKey(quote))
+  const certified = certifiedKeyOf(quote, chain)
+  findings.push(checkQeReport(certified), checkAttestationKey(quote))
   // A signature by a key that nobody vouches for says nothing, right or wrong.
-  if (findings.every(({ check }) => check.passed)) findings.push(checkSignature(quote))
+  if (findings.every(({ check }) => check.passed)) findings.push(checkSignature(quote, certified))
   return { findings, chain, pck }
 }
 
@@ -61,7 +62,7 @@ function checkPckChain(quote: Quote, inputs: OriginInputs): PckChain {
   const [leaf] = trusted?.path ?? []
   if (!trusted || !leaf) return { finding, chain: undefined, pck: undefined }
   try {
-    return { finding, chain: trusted, pck: readPck(leaf) }
+    return { finding, chain: trusted, pck: trusted.memory.recall('pck', () => readPck(leaf)) }
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error
     const subject = { ...finding.check, expected: 'the certificate of a PCK', actual: error.message }
@@ -87,8 +88,25 @@ function isPem(data: Uint8Array): boolean {
 
 const PEM_BEGINS = utf8('-----BEGIN ')
 
-function checkQeReport({ qeReportBytes, qeReportSignature }: Quote, pck: PublicKey): Finding {
-  const isSigned = pck.kind === 'p256' && pck.verify(ECDSA_P256, qeReportBytes, qeReportSignature)
+/** What the PCK vouches for. */
+interface CertifiedKey {
+  /** Whether it has signed the Quoting Enclave's report. */
+  readonly isSigned: boolean
+  /** The attestation key of the quote; undefined if it is not on its curve. */
+  readonly key: PublicKey | undefined
+}
+
+/** A Quoting Enclave makes an attestation key once, and many quotes with it. */
+function certifiedKeyOf(quote: Quote, { publicKey, memory }: TrustedChain): CertifiedKey {
+  const { qeReportBytes, qeReportSignature, attestationKey } = quote
+  const digest = hex(hash('sha256', qeReportBytes, qeReportSignature, attestationKey))
+  return memory.recall(`attestation key ${digest}`, () => ({
+    isSigned: publicKey.kind === 'p256' && publicKey.verify(ECDSA_P256, qeReportBytes, qeReportSignature),
+    key: keyOf(attestationKey),
+  }))
+}
+
+function checkQeReport({ isSigned }: CertifiedKey): Finding {
   const subject = {
     name: 'qe-report-signature',
     expected: 'the Quoting Enclave’s report, signed by the PCK',
@@ -114,8 +132,8 @@ function checkAttestationKey({ attestationKey, qeAuthData, qeReport }: Quote): F
   return failed(subject, NOT_GENUINE, 'hardware')
 }
 
-function checkSignature({ attestationKey, signedBytes, signature }: Quote): Finding {
-  const isSigned = keyOf(attestationKey)?.verify(ECDSA_P256, signedBytes, signature) ?? false
+function checkSignature({ signedBytes, signature }: Quote, { key }: CertifiedKey): Finding {
+  const isSigned = key?.verify(ECDSA_P256, signedBytes, signature) ?? false
   const subject = {
     name: 'signature',
     expected: 'the quote, signed by the attestation key',
