@@ -100,6 +100,8 @@ export {
 } from './format.js'
 export { evidenceFormats, formatOf } from './formats.js'
 export { recordOf, wellFormed } from './message.js'
+export { type NvidiaEvidence, nvidiaGpuPlatform } from './nvidia-gpu/platform.js'
+export { decodeNvidiaReport, NvidiaField, type NvidiaReport } from './nvidia-gpu/report.js'
 export { type CheckedChain, checkOriginChain, signatureFinding } from './origin.js'
 export { ChainMemory, PlatformRoots, type PresentedChain, RootsByKind, type TrustedChain } from './platform-roots.js'
 export { platforms, platformTerms } from './platforms.js'

@@ -4,6 +4,7 @@ import { cca } from './adapters/cca.js'
 import { cmw } from './adapters/cmw.js'
 import { sgxAdapter, tdxAdapter } from './adapters/dcap.js'
 import { ear } from './adapters/ear.js'
+import { nvidiaGpu } from './adapters/nvidia-gpu.js'
 import { psa } from './adapters/psa.js'
 import { sevSnp } from './adapters/sev-snp.js'
 import { parsecTpm, tpmCertify, tpmEnactTrust, tpmQuote } from './adapters/tpm.js'
@@ -14,6 +15,7 @@ export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
   cmw,
   ear,
   'aws-nitro': awsNitro,
+  'nvidia-gpu': nvidiaGpu,
   psa,
   'sev-snp': sevSnp,
   sgx: sgxAdapter,

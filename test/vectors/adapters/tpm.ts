@@ -29,8 +29,10 @@ import {
   tpmPlatform,
 } from '#src/evidence/index.js'
 import { asMap, decodeCbor, decodeJson, MessageError, publicKeyOfCoseKey } from '#src/rats/index.js'
-import { type Certificate, CertificateError, describeName, parseCertificate } from '#src/x509/index.js'
+import { type Certificate, CertificateError, parseCertificate } from '#src/x509/index.js'
 import { bytesInput, type Facts, fileOf, listInput, type Outcome, textInput, type VectorCase } from '../adapter.js'
+import { chainReasons } from '../chain-reasons.js'
+import { rfc4514 } from '../names.js'
 import { keyFrom } from './keys.js'
 
 /** Quotes of a TPM, one for each bank: with a certificate, a public area or a bare key of the attestation key; with the
@@ -92,7 +94,6 @@ function chained(
   root: string,
   failures: Failure[],
 ): Certificate | undefined {
-  const reasons = ['chain', 'ak_cert_chain']
   try {
     const chain = names.flatMap(name => vector.files.get(name) ?? [])
     const roots = new RootsByKind({ tpm: [fileOf(vector, root)] })
@@ -103,16 +104,9 @@ function chained(
     return leaf
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error
-    const more = CHAIN_REASONS[error.code] ?? []
-    failures.push({ reasons: [...more, ...reasons], sentence: error.message })
+    failures.push({ reasons: [...chainReasons(error.code), 'ak_cert_chain'], sentence: error.message })
     return undefined
   }
-}
-
-const CHAIN_REASONS: Readonly<Record<string, readonly string[]>> = {
-  ERR_X509_EXPIRED: ['expired'],
-  ERR_X509_NOT_YET_VALID: ['not-yet-valid'],
-  ERR_X509_UNKNOWN_ISSUER: ['untrusted-root'],
 }
 
 function quoteOf(
@@ -210,7 +204,7 @@ function certificateFacts(der: Uint8Array): Facts {
   try {
     const { issuer, notBefore, notAfter } = parseCertificate(der)
     return {
-      issuer: describeName(issuer).replace(/(?<!\\), /g, ','),
+      issuer: rfc4514(issuer),
       validity: [notBefore, notAfter].map(time => new Date(time).toISOString().replace('.000Z', 'Z')),
     }
   } catch (error) {
