@@ -1,4 +1,4 @@
-import { type KeyObject, randomBytes, sign } from 'node:crypto'
+import { constants, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema'
 import {
   AlgorithmIdentifier,
@@ -30,6 +30,8 @@ export interface CertificateContent {
   /** Common name of its issuer. */
   readonly issuer: string
   readonly isCa: boolean
+  /** Content of an INTEGER; at random unless said. AMD gives all keys that sign reports the same: 0. */
+  readonly serialNumber?: Uint8Array
   /** Milliseconds since 1970. */
   readonly notBefore: number
   readonly notAfter: number
@@ -38,16 +40,15 @@ export interface CertificateContent {
 }
 
 /** Makes an X.509 certificate (RFC 5280 §4.1) for the hierarchy of a simulated platform.
- *  @param issuerKey a private key on P-256 or P-384
+ *  @param issuerKey a private key on P-256 or P-384, or of RSA, which signs with RSASSA-PSS
  *  @returns DER */
 export function issueCertificate(content: CertificateContent, issuerKey: KeyObject): Uint8Array {
-  const isP384 = issuerKey.asymmetricKeyDetails?.namedCurve === 'secp384r1'
-  const algorithm = new AlgorithmIdentifier({ algorithm: isP384 ? ECDSA_WITH_SHA384 : ECDSA_WITH_SHA256 })
+  const algorithm = algorithmOf(issuerKey)
   const spki = content.publicKey.export({ format: 'der', type: 'spki' })
   const usage = content.isCa ? KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign : KeyUsageFlags.digitalSignature
   const tbsCertificate = new TBSCertificate({
     version: Version.v3,
-    serialNumber: serialNumber(),
+    serialNumber: content.serialNumber ? Uint8Array.from(content.serialNumber).buffer : serialNumber(),
     signature: algorithm,
     issuer: nameOf(content.issuer),
     subject: nameOf(content.subject),
@@ -59,12 +60,11 @@ export function issueCertificate(content: CertificateContent, issuerKey: KeyObje
       ...(content.extensions ?? []).map(({ oid, value, isCritical }) => extension(oid, value, isCritical ?? false)),
     ]),
   })
-  const tbs = Buffer.from(AsnConvert.serialize(tbsCertificate))
-  const signature = sign(isP384 ? 'sha384' : 'sha256', tbs, issuerKey)
+  const signature = signatureOver(AsnConvert.serialize(tbsCertificate), issuerKey)
   const certificate = new Certificate({
     tbsCertificate,
     signatureAlgorithm: algorithm,
-    signatureValue: Uint8Array.from(signature).buffer,
+    signatureValue: signature,
   })
   return new Uint8Array(AsnConvert.serialize(certificate))
 }
@@ -81,11 +81,10 @@ export interface CrlContent {
 }
 
 /** Makes a revocation list (RFC 5280 §5.1) for the hierarchy of a simulated platform.
- *  @param issuerKey a private key on P-256 or P-384
+ *  @param issuerKey as for `issueCertificate`
  *  @returns DER */
 export function issueCrl(content: CrlContent, issuerKey: KeyObject): Uint8Array {
-  const isP384 = issuerKey.asymmetricKeyDetails?.namedCurve === 'secp384r1'
-  const signature = new AlgorithmIdentifier({ algorithm: isP384 ? ECDSA_WITH_SHA384 : ECDSA_WITH_SHA256 })
+  const signature = algorithmOf(issuerKey)
   const thisUpdate = new Time(new Date(content.thisUpdate))
   const tbsCertList = new TBSCertList({
     version: Version.v2,
@@ -99,13 +98,29 @@ export function issueCrl(content: CrlContent, issuerKey: KeyObject): Uint8Array 
       serial => new RevokedCertificate({ userCertificate: Uint8Array.from(serial).buffer, revocationDate: thisUpdate }),
     )
   }
-  const tbs = Buffer.from(AsnConvert.serialize(tbsCertList))
   const list = new CertificateList({
     tbsCertList,
     signatureAlgorithm: signature,
-    signature: Uint8Array.from(sign(isP384 ? 'sha384' : 'sha256', tbs, issuerKey)).buffer,
+    signature: signatureOver(AsnConvert.serialize(tbsCertList), issuerKey),
   })
   return new Uint8Array(AsnConvert.serialize(list))
+}
+
+function algorithmOf(issuerKey: KeyObject): AlgorithmIdentifier {
+  if (issuerKey.asymmetricKeyType === 'rsa') {
+    return new AlgorithmIdentifier({ algorithm: RSASSA_PSS, parameters: Uint8Array.from(PSS_WITH_SHA384).buffer })
+  }
+  return new AlgorithmIdentifier({ algorithm: isP384(issuerKey) ? ECDSA_WITH_SHA384 : ECDSA_WITH_SHA256 })
+}
+
+function signatureOver(tbs: ArrayBuffer, issuerKey: KeyObject): ArrayBuffer {
+  const isRsa = issuerKey.asymmetricKeyType === 'rsa'
+  const key = isRsa ? { key: issuerKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 48 } : issuerKey
+  return Uint8Array.from(sign(isRsa || isP384(issuerKey) ? 'sha384' : 'sha256', Buffer.from(tbs), key)).buffer
+}
+
+function isP384(key: KeyObject): boolean {
+  return key.asymmetricKeyDetails?.namedCurve === 'secp384r1'
 }
 
 function nameOf(commonName: string): Name {
@@ -129,6 +144,12 @@ function serialNumber(): ArrayBuffer {
 
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2'
 const ECDSA_WITH_SHA384 = '1.2.840.10045.4.3.3'
+const RSASSA_PSS = '1.2.840.113549.1.1.10'
+/** RSASSA-PSS-params (RFC 4055 §3.1): SHA-384, MGF1 with SHA-384, a salt of 48 bytes. */
+const PSS_WITH_SHA384 = Buffer.from(
+  '3034a00f300d06096086480165030402020500a11c301a06092a864886f70d010108300d06096086480165030402020500a203020130',
+  'hex',
+)
 const COMMON_NAME = '2.5.4.3'
 const BASIC_CONSTRAINTS = '2.5.29.19'
 const KEY_USAGE = '2.5.29.15'

@@ -2,6 +2,15 @@ export { type CertificateContent, type CrlContent, issueCertificate, issueCrl } 
 export { type Pipe, type ProcessWithChannel, pipeOverPort, pipeOverProcess } from './pipe.js'
 export { NoResultError, type PresenterOptions, presenter } from './presenter.js'
 export { RemoteAttesterError, remoteAttester, serveAttester } from './remote.js'
+export { SimulatedAmd } from './simulated-amd/amd.js'
+export { SimulatedSnpAttester } from './simulated-amd/attester.js'
+export { SimulatedAmdPlatform } from './simulated-amd/platform.js'
+export {
+  encodeSnpReport,
+  type SimulatedSnpPlatformFields,
+  type SimulatedSnpReport,
+  type SimulatedTcb,
+} from './simulated-amd/report.js'
 export { type SimulatedCcaChanges, SimulatedCcaMachine, type SimulatedCcaOptions } from './simulated-arm/cca-machine.js'
 export { SimulatedPsaDevice, type SimulatedPsaOptions } from './simulated-arm/psa-device.js'
 export { measured, SimulatedAttester, type SimulatedPlatformOptions } from './simulated-attester.js'
@@ -9,5 +18,7 @@ export { SimulatedIntelAttester, type SimulatedIntelWorkload } from './simulated
 export { type SimulatedCollateralOptions, SimulatedIntel, type SimulatedPckOptions } from './simulated-intel/intel.js'
 export { SimulatedIntelPlatform } from './simulated-intel/platform.js'
 export { type SimulatedSgxReport, type SimulatedTdReport, tdxModuleSvn } from './simulated-intel/report-bodies.js'
+export { type SimulatedEnclave, SimulatedNitroAttester } from './simulated-nitro/attester.js'
+export { SimulatedNitro, type SimulatedNitroDocument, SimulatedNitroPlatform } from './simulated-nitro/nitro.js'
 export { type PlatformKey, SimulatedRoot } from './simulated-root.js'
 export { SimulatedTpm, type SimulatedTpmChanges, type SimulatedTpmOptions } from './simulated-tpm/tpm.js'

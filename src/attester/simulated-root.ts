@@ -73,8 +73,8 @@ export class SimulatedRoot {
 const HOUR = 3_600_000
 const EXT_KEY_USAGE = '2.5.29.37'
 
-/** PEM (RFC 7468). */
-function pemOf(label: string, der: Uint8Array): string {
+/** PEM (RFC 7468). @param label such as `CERTIFICATE` */
+export function pemOf(label: string, der: Uint8Array): string {
   const lines =
     Buffer.from(der)
       .toString('base64')

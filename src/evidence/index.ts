@@ -129,7 +129,9 @@ export { decodeCertificateTable } from './sev-snp/certificate-table.js'
 export type { SigningCertificateQuery, SnpEndorsements } from './sev-snp/endorsements.js'
 export { FixedSnpEndorsements, type FixedSnpEndorsementsOptions } from './sev-snp/fixed-endorsements.js'
 export { type SnpEvidence, snpPlatform } from './sev-snp/platform.js'
+export type { ProductLine } from './sev-snp/product-line.js'
 export { decodeReport, lineOfReport, type SnpReport } from './sev-snp/report.js'
+export type { TcbPart } from './sev-snp/tcb-version.js'
 export { type SgxQuote, sgxPlatform } from './sgx/platform.js'
 export {
   encodeSimulatedClaims,
