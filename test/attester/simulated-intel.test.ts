@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { SimulatedIntel, SimulatedIntelAttester, type SimulatedIntelWorkload } from '#src/attester/index.js'
+import {
+  SimulatedIntel,
+  SimulatedIntelAttester,
+  type SimulatedIntelWorkload,
+  tdxModuleSvn,
+} from '#src/attester/index.js'
 import { hex } from '#src/bytes/index.js'
 import { systemEntropy } from '#src/crypto/index.js'
 import { FixedDcapEndorsements, FixedEndorsements } from '#src/evidence/index.js'
@@ -118,6 +123,21 @@ describe('a policy for Intel platforms', () => {
       const attester = new SimulatedIntelAttester(platform, { tee: 'tdx', report: { ...measurements, rtmrs } })
       assert.deepEqual(failures(await appraise({ attester, verifier: verifierOf() })), ['measurement'])
     }
+  })
+
+  test('refuses a TD with a service TD bound to it, unless it pins that too', async () => {
+    const mrServiceTd = new Uint8Array(48).fill(9)
+    const report = { ...measurements, teeTcbSvn2: tdxModuleSvn(5), mrServiceTd }
+    const attester = new SimulatedIntelAttester(platform, { tee: 'tdx', report })
+    assert.deepEqual(failures(await appraise({ attester, verifier: verifierOf() })), ['measurement'])
+    const [tdx] = policy.platforms ?? []
+    const [set] = tdx?.measurements ?? []
+    assert.ok(tdx && set)
+    const pinned = { ...tdx, measurements: [{ values: { ...set.values, mrservicetd: hex(mrServiceTd) } }] }
+    const verifier = verifierOf({ policy: Policy.from({ version: 1, platforms: [pinned] }) })
+    assert.deepEqual(failures(await appraise({ attester, verifier })), [])
+    const without = new SimulatedIntelAttester(platform, workloads.tdx)
+    assert.deepEqual(failures(await appraise({ attester: without, verifier })), ['measurement'])
   })
 
   test('refuses an enclave below the version that it asks for', async () => {

@@ -28,6 +28,8 @@ export interface SimulatedTdReport {
   readonly mrSignerSeam?: Uint8Array
   /** 16 bytes: the TDX module that runs. With it the report is one of TDX 1.5. */
   readonly teeTcbSvn2?: Uint8Array
+  /** 48 bytes: a service TD that is bound to the TD; TDX 1.5 only. */
+  readonly mrServiceTd?: Uint8Array
 }
 
 /** An SGX report body, 384 bytes. */
@@ -64,7 +66,7 @@ export function encodeTdReport(report: SimulatedTdReport): Uint8Array {
     zeros(3 * 48),
     ...[0, 1, 2, 3].map(i => field(rtmrs[i], 48, `rtmrs[${i}]`)),
     field(report.reportData, 64, 'reportData'),
-    ...(teeTcbSvn2 ? [field(teeTcbSvn2, 16, 'teeTcbSvn2'), zeros(48)] : []),
+    ...(teeTcbSvn2 ? [field(teeTcbSvn2, 16, 'teeTcbSvn2'), field(report.mrServiceTd, 48, 'mrServiceTd')] : []),
   )
 }
 

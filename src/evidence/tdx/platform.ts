@@ -2,7 +2,7 @@ import { hex } from '../../bytes/index.js'
 import { MessageError } from '../../rats/index.js'
 import { needsOf } from '../dcap/authenticity.js'
 import { checkQuote } from '../dcap/origin.js'
-import { decodeQuote, type Quote } from '../dcap/quote.js'
+import { decodeQuote, isZero, type Quote } from '../dcap/quote.js'
 import type { TdReport } from '../dcap/report-body.js'
 import { dcapClaims, dcapStatuses, dcapVersions, dcapVersionsOf } from '../dcap/terms.js'
 import type { Platform } from '../format.js'
@@ -18,14 +18,13 @@ export const tdxPlatform: Platform<TdxQuote> = {
   policyTerms: {
     // RTMRs hold what the firmware that MRTD stands for has started: one without the others says little about what runs.
     requiredMeasurements: ['mrtd', 'rtmr0', 'rtmr1', 'rtmr2', 'rtmr3'],
-    measurements: ['mrtd', 'rtmr0', 'rtmr1', 'rtmr2', 'rtmr3'],
+    measurements: ['mrtd', 'rtmr0', 'rtmr1', 'rtmr2', 'rtmr3', 'mrservicetd'],
     lifecycles: [],
     claims: [
       'mrconfigid',
       'mrowner',
       'mrownerconfig',
       'mrseam',
-      'mrservicetd',
       'td-attributes',
       'xfam',
       'sept-ve-disable',
@@ -49,6 +48,8 @@ export const tdxPlatform: Platform<TdxQuote> = {
     const measurements = new Map([
       ['mrtd', hex(body.mrTd)],
       ...body.rtmrs.map((rtmr, i) => [`rtmr${i}`, hex(rtmr)] as const),
+      // A service TD, such as one that migrates others, sees the secrets of those it is bound to.
+      ...(mrServiceTd && !isZero(mrServiceTd) ? [['mrservicetd', hex(mrServiceTd)] as const] : []),
     ])
     const claims = {
       ...Object.fromEntries(measurements),
@@ -56,7 +57,6 @@ export const tdxPlatform: Platform<TdxQuote> = {
       mrowner: hex(body.mrOwner),
       mrownerconfig: hex(body.mrOwnerConfig),
       mrseam: hex(body.mrSeam),
-      ...(mrServiceTd ? { mrservicetd: hex(mrServiceTd) } : {}),
       'td-attributes': hex(body.tdAttributes),
       xfam: hex(body.xfam),
       'sept-ve-disable': ((body.tdAttributes[3] ?? 0) & SEPT_VE_DISABLE) !== 0,
