@@ -35,10 +35,10 @@ export function* makeOffer(participant: Participant, hs: EarlyView): Step<Client
   const { verifier, trustedVerifiers, peerCredentials } = settings
   const asksForEvidence = verifier !== undefined && canDemand(settings, 'background-check')
   return {
-    askedTypes: asksForEvidence ? evidenceTypesFor(verifier.evidenceTypes, peerCredentials) : [],
+    askedTypes: asksForEvidence ? evidenceTypesFor(verifier, peerCredentials) : [],
     nonce: asksForEvidence ? yield* participant.openSession(verifier, hs.signal) : undefined,
     askedVerifiers: canDemand(settings, 'passport') ? trustedVerifiers : [],
-    ownTypes: evidenceTypesFor(shownTypes(settings, hs.serverName), settings.ownCredentials),
+    ownTypes: evidenceTypesFor(settings.attester, settings.ownCredentials, shownTypes(settings, hs.serverName)),
     ownVerifiers: shownVerifiers(settings, hs.serverName),
   }
 }

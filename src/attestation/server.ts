@@ -8,11 +8,13 @@ import { describeTypes } from './message-type.js'
 import type { AttestationCredential, AttestationModel } from './options.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
 import {
+  canComeIn,
   canDemand,
   canProve,
   certificateTypeOf,
   credentialOf,
   evidenceTypesFor,
+  type KnowsTypes,
   kindOf,
   type Settings,
 } from './settings.js'
@@ -90,7 +92,7 @@ function chooseOwn(settings: Settings, { clientHello }: View): Selection | undef
   const selected = chooseType(
     settings,
     request?.supportedEvidenceTypes ?? [],
-    attester?.evidenceTypes ?? [],
+    attester,
     credentials,
   )
   const verifier = chooseVerifier(settings, trusted ?? [], presenter?.verifiers ?? [])
@@ -114,7 +116,7 @@ function chooseOwn(settings: Settings, { clientHello }: View): Selection | undef
         'asks for',
         request.supportedEvidenceTypes,
         'can produce',
-        attester?.evidenceTypes,
+        attester,
         settings.ownCredentials,
       ),
     )
@@ -137,7 +139,7 @@ function choosePeer(participant: Participant, { clientHello }: View): Chosen | u
     : undefined
   const offered = canDemand(settings, 'passport') ? clientHello.get(extensions.resultsProposal.client_hello) : undefined
   const credentials = new Credentials(settings, peerCredentials, clientHello.get(clientCertificateType.client_hello))
-  const selected = chooseType(settings, proposal ?? [], verifier?.evidenceTypes ?? [], credentials)
+  const selected = chooseType(settings, proposal ?? [], verifier, credentials)
   const identity = chooseVerifier(settings, offered ?? [], trustedVerifiers)
   const credential = credentials.forResults(settings.prefersOwnOrder ? peerCredentials : undefined)
   const evidence: Chosen | undefined = selected && { model: 'background-check', selected }
@@ -147,7 +149,7 @@ function choosePeer(participant: Participant, { clientHello }: View): Chosen | u
   const chosen = results ?? evidence
   if (chosen) return chosen
   if (proposal) {
-    const reason = nothingInCommon('proposes', proposal, 'take', verifier?.evidenceTypes, peerCredentials)
+    const reason = nothingInCommon('proposes', proposal, 'take', verifier, peerCredentials)
     participant.missing(reason, true, 'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE')
   } else if (offered) {
     const reason = identity
@@ -164,11 +166,11 @@ function nothingInCommon(
   verb: string,
   offered: readonly EvidenceType[],
   ownVerb: string,
-  mediaTypes: readonly string[] = [],
+  role: KnowsTypes | undefined,
   credentials: readonly AttestationCredential[],
 ): string {
   const theirs = offered.length > 0 ? describeTypes(offered) : 'nothing that is known here'
-  return `the client ${verb} ${theirs}; we ${ownVerb} ${describeTypes(evidenceTypesFor(mediaTypes, credentials))}`
+  return `the client ${verb} ${theirs}; we ${ownVerb} ${describeTypes(evidenceTypesFor(role, credentials))}`
 }
 
 /** Of two models that would both do: passport, unless the order says otherwise. */
@@ -180,13 +182,15 @@ function prefersPassport(models: readonly AttestationModel[]): boolean {
 function chooseType(
   { prefersOwnOrder }: Settings,
   offered: readonly EvidenceType[],
-  own: readonly string[],
+  role: KnowsTypes | undefined,
   credentials: Credentials,
 ): EvidenceType | undefined {
-  const usable = offered.filter(
-    ({ credentialKind, type }) =>
-      credentials.allow(credentialOf(credentialKind)) && own.some(mediaType => sameMediaType(mediaType, type)),
-  )
+  const own = role?.evidenceTypes ?? []
+  const usable = offered.filter(({ credentialKind, type }) => {
+    const credential = credentialOf(credentialKind)
+    if (!credentials.allow(credential)) return false
+    return own.some(mediaType => sameMediaType(mediaType, type) && canComeIn(credential, role, mediaType))
+  })
   if (!prefersOwnOrder) return usable[0]
   const rank = ({ credentialKind, type }: EvidenceType) =>
     credentials.rank(credentialOf(credentialKind)) * own.length +

@@ -100,25 +100,47 @@ export function settingsOf(
 
 /** Whether we have what a model takes, in the direction of our own attestation. */
 export function canProve(settings: Settings, model: AttestationModel): boolean {
-  const has = model === 'passport' ? settings.presenter !== undefined : settings.attester !== undefined
+  const { presenter, attester, ownCredentials } = settings
+  const has = model === 'passport' ? presenter !== undefined : hasTypesFor(attester, ownCredentials)
   return has && settings.models.includes(model)
 }
 
 /** Whether we have what a model takes, in the direction of the peer's attestation. */
 export function canDemand(settings: Settings, model: AttestationModel): boolean {
-  const { verifier, trustedVerifiers, models } = settings
-  const has = model === 'passport' ? trustedVerifiers.length > 0 : (verifier?.evidenceTypes.length ?? 0) > 0
+  const { verifier, trustedVerifiers, models, peerCredentials } = settings
+  const has = model === 'passport' ? trustedVerifiers.length > 0 : hasTypesFor(verifier, peerCredentials)
   return has && models.includes(model)
 }
 
-/** The entries that media types and kinds of credential come to, in order of preference: the kind counts first. */
+/** Who knows types of Evidence: an Attester or a Verifier. */
+export type KnowsTypes = Pick<Attester, 'evidenceTypes' | 'speaksForKey'>
+
+/** The entries that types and kinds of credential come to, in order of preference: the kind counts first.
+ *  @param mediaTypes those of `role` that count; all unless given */
 export function evidenceTypesFor(
-  mediaTypes: readonly string[],
+  role: KnowsTypes | undefined,
   credentials: readonly AttestationCredential[],
+  mediaTypes: readonly string[] = role?.evidenceTypes ?? [],
 ): readonly EvidenceType[] {
   return credentials.flatMap(credential =>
-    mediaTypes.map(mediaType => ({ credentialKind: kindOf(credential), type: wireType(mediaType) })),
+    mediaTypes
+      .filter(mediaType => canComeIn(credential, role, mediaType))
+      .map(mediaType => ({ credentialKind: kindOf(credential), type: wireType(mediaType) })),
   )
+}
+
+/** Whether Evidence of a type can come in a kind of credential: alone it is all that says whose key it is. */
+export function canComeIn(
+  credential: AttestationCredential,
+  role: KnowsTypes | undefined,
+  mediaType: string,
+): boolean {
+  return credential === 'x509' || (role?.speaksForKey?.(mediaType) ?? true)
+}
+
+function hasTypesFor(role: KnowsTypes | undefined, credentials: readonly AttestationCredential[]): boolean {
+  const types = role?.evidenceTypes ?? []
+  return credentials.some(credential => types.some(type => canComeIn(credential, role, type)))
 }
 
 /** credential_kind of a credential. */
@@ -226,10 +248,10 @@ function checkRoles(options: AttestationOptions, settings: Settings): void {
     throw misuse('require, expectedIdentity and peerCredentials are about the peer: they need a verifier')
   }
   if (verifier && !canDemand(settings, 'passport') && !canDemand(settings, 'background-check')) {
-    throw misuse('the verifier takes neither Evidence nor results under the models that are allowed')
+    throw misuse(`the verifier takes neither Evidence nor results under what is allowed by models and peerCredentials; ${ALONE}`)
   }
   if ((attester || presenter) && !canProve(settings, 'passport') && !canProve(settings, 'background-check')) {
-    throw misuse('models leaves nothing to do for the attester or presenter that is given')
+    throw misuse(`models and ownCredentials leave nothing to do for the attester or presenter that is given; ${ALONE}`)
   }
   if (options.disclosure && side === 'server')
     throw misuse('disclosure is for clients: a server answers what it is asked')
@@ -240,6 +262,8 @@ function checkRoles(options: AttestationOptions, settings: Settings): void {
     if (identity.length > 0xffff) throw misuse('the identity of a Verifier has at most 65535 bytes')
   }
 }
+
+const ALONE = 'Evidence that speaks for no key can only come beside X.509'
 
 function checkIdentity({ expectedIdentity }: AttestationOptions): void {
   if (!expectedIdentity) return
@@ -257,14 +281,14 @@ function checkLists(settings: Settings): void {
   if (canDemand(settings, 'background-check')) {
     checkEvidenceTypes(
       'evidence_request',
-      evidenceTypesFor(verifier?.evidenceTypes ?? [], peerCredentials),
+      evidenceTypesFor(verifier, peerCredentials),
       'peerCredentials',
     )
   }
   if (canProve(settings, 'background-check')) {
     checkEvidenceTypes(
       'evidence_proposal',
-      evidenceTypesFor(attester?.evidenceTypes ?? [], ownCredentials),
+      evidenceTypesFor(attester, ownCredentials),
       'ownCredentials',
     )
   }

@@ -62,12 +62,13 @@ async function fetched(request: {
   const type = attester.evidenceTypes.find(
     own =>
       verifier.evidenceTypes.some(known => sameMediaType(known, own)) &&
+      (attester.speaksForKey?.(own) ?? true) &&
       (attester.challengeLength(own) ?? session.nonce.length) === session.nonce.length,
   )
   if (type === undefined) {
     throw new NoResultError(
       'ERR_RESULT_UNAVAILABLE',
-      'the Verifier can appraise no type of Evidence that the attester can make for its nonce',
+      'the Verifier can appraise no type of Evidence that the attester can make for its nonce and a key',
     )
   }
   const message = await attester.evidence({ type, challenge: session.nonce, key, signal })

@@ -24,6 +24,7 @@ export async function remoteAttester(pipe: Pipe, options: { readonly signal: Abo
   return {
     evidenceTypes: types.map(({ name }) => name),
     challengeLength: type => types.find(({ name }) => name === type)?.challengeLength,
+    speaksForKey: type => types.find(({ name }) => name === type)?.speaksForKey ?? false,
     async evidence({ type, challenge, key, signal }) {
       const call = { ask: 'evidence', type, challenge: toText(challenge), spki: toText(key.spki) }
       const answer = await calls.call(call, signal)
@@ -64,7 +65,12 @@ export function serveAttester(attester: Attester, pipe: Pipe): void {
 
 async function answerTo(attester: Attester, call: Message, signal: AbortSignal): Promise<Message> {
   if (call.ask === 'describe') {
-    return { types: attester.evidenceTypes.map(name => ({ name, challengeLength: attester.challengeLength(name) })) }
+    const describe = (name: string): TypeDescription => ({
+      name,
+      challengeLength: attester.challengeLength(name),
+      speaksForKey: attester.speaksForKey?.(name) ?? true,
+    })
+    return { types: attester.evidenceTypes.map(describe) }
   }
   const evidence: Cmw = await attester.evidence(requestOf(call, signal))
   return { evidence: toText(encodeCmw(evidence)) }
@@ -124,13 +130,21 @@ class Calls {
 
 const MOST_CALLS = 1000
 
-function typeOf(value: unknown): { name: string; challengeLength: number | undefined } {
+/** What is said of a type of Evidence before any is asked for. */
+interface TypeDescription {
+  readonly name: string
+  readonly challengeLength: number | undefined
+  readonly speaksForKey: boolean
+}
+
+function typeOf(value: unknown): TypeDescription {
   if (!isRecord(value) || typeof value.name !== 'string') {
     throw new RemoteAttesterError('the attester says its types in a form that is not known here')
   }
   return {
     name: value.name,
     challengeLength: typeof value.challengeLength === 'number' ? value.challengeLength : undefined,
+    speaksForKey: value.speaksForKey === true,
   }
 }
 

@@ -7,7 +7,7 @@ import {
   SIMULATED_MEDIA_TYPE,
   type SimulatedClaims,
   type SoftwareComponent,
-} from '../evidence/index.js'
+ speaksForKey,} from '../evidence/index.js'
 import {
   type Attester,
   type Cmw,
@@ -66,6 +66,10 @@ export class SimulatedAttester implements Attester {
     }
     this.#attestationKey = signingKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)
     encodeSimulatedClaims({ ...this.#claims, nonce: new Uint8Array(32) })
+  }
+
+  speaksForKey(type: string): boolean {
+    return speaksForKey(type)
   }
 
   challengeLength(type: string): number | undefined {

@@ -52,6 +52,9 @@ export interface EvidenceFormat {
   readonly kinds: readonly string[]
   /** The size of the challenge in bytes where the format fixes it; undefined where 8 to 64 will do. */
   readonly challengeLength: number | undefined
+  /** Whether such Evidence says whose key the attested environment holds, and so can stand in place of a
+   *  certificate. What does not is for use beside one, with a challenge that is bound to the connection. */
+  readonly speaksForKey: boolean
   /** The collateral that this Evidence asks for; absent for formats that need none but what is configured.
    *  @throws MalformedEvidence as `appraise` does */
   needs?(message: Cmw): readonly EndorsementNeed[]

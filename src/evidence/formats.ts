@@ -28,15 +28,24 @@ export const evidenceFormats: readonly EvidenceFormat[] = [
   simulatedToken,
 ]
 
+/** The format that has this media type, however it is spelled; undefined where none is known. */
+export function formatNamed(mediaType: string | number): EvidenceFormat | undefined {
+  // Most peers spell a type as it is spelled here: then nothing has to be parsed.
+  return (
+    formatsByType.get(mediaType) ??
+    evidenceFormats.find(({ mediaTypes }) => mediaTypes.some(known => sameMediaType(known, mediaType)))
+  )
+}
+
+/** Whether Evidence of a type speaks for a key; of types that are not known, none does. */
+export function speaksForKey(mediaType: string): boolean {
+  return formatNamed(mediaType)?.speaksForKey ?? false
+}
+
 /** The format that a message of this type is in; undefined where none is known. A collection may be written in JSON
  *  where CBOR is named. */
 export function formatOf(message: Cmw): EvidenceFormat | undefined {
-  const type = typeOfCmw(message)
-  // Most peers spell a type as it is spelled here: then nothing has to be parsed.
-  return (
-    formatsByType.get(type) ??
-    evidenceFormats.find(({ mediaTypes }) => mediaTypes.some(known => sameMediaType(known, type)))
-  )
+  return formatNamed(typeOfCmw(message))
 }
 
 const formatsByType: ReadonlyMap<string | number, EvidenceFormat> = new Map(

@@ -98,7 +98,7 @@ export {
   type SufficientPins,
   type TcbStanding,
 } from './format.js'
-export { evidenceFormats, formatOf } from './formats.js'
+export { evidenceFormats, formatNamed, formatOf, speaksForKey } from './formats.js'
 export { recordOf, wellFormed } from './message.js'
 export { type NvidiaEvidence, nvidiaGpuPlatform } from './nvidia-gpu/platform.js'
 export { decodeNvidiaReport, NvidiaField, type NvidiaReport } from './nvidia-gpu/report.js'

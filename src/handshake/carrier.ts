@@ -1,5 +1,6 @@
 import type { Suite } from './cipher-suite.js'
 import type { Exporter, TrafficSecret } from './key-schedule.js'
+import type { Protocol } from './protocol.js'
 
 /** Of records, as we see them. */
 export type Direction = 'read' | 'write'
@@ -9,6 +10,8 @@ export type Epoch = 'initial' | 'early' | 'handshake' | 'application'
 
 /** What the handshake asks of the layer below it. TLS and DTLS each answer it. */
 export interface Carrier {
+  /** Which protocol this is the handshake of. */
+  readonly protocol: Protocol
   /** Adds a handshake message, header and all, to the flight that is being written. */
   send(message: Uint8Array): void
   /** The flight is complete: TLS flushes it, DTLS cuts it into datagrams and arms its timer. */

@@ -1,4 +1,4 @@
-import { EMPTY, equalBytes } from '../bytes/index.js'
+import { EMPTY, encode, equalBytes, hex, uint16 } from '../bytes/index.js'
 import type { KeyShare, NamedGroup } from '../crypto/index.js'
 import { ProtocolError } from './alert.js'
 import { checkAuthentication, makeCertificate, ownCertificateType, readCertificate } from './authentication.js'
@@ -15,7 +15,6 @@ import { EarlySecret, type TrafficSecret } from './key-schedule.js'
 import { receive, type Step, until } from './machine.js'
 import {
   CertificateRequest,
-  ClientHello,
   decodeMessage,
   EncryptedExtensions,
   encodeMessage,
@@ -27,10 +26,10 @@ import {
 } from './messages.js'
 import { shareOf } from './negotiate.js'
 import type { PlugOffer, View } from './plug.js'
+import type { Protocol } from './protocol.js'
 import { bind, type PskOffer, pskOffers, unboundPsks } from './psk.js'
 import { tableWith } from './table.js'
 import { Transcript } from './transcript.js'
-import { TLS12, TLS13 } from './version.js'
 
 /*
  * RFC 8446 §2, Figure 1, from the client's side:
@@ -60,7 +59,10 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
 
   const { suite, psk } = reply
   const sharedSecret = reply.share.complete(reply.keyExchange)
-  const earlySecret = psk ? new EarlySecret(suite.hash, psk.key) : EarlySecret.withoutPsk(suite.hash)
+  const { labelPrefix } = carrier.protocol
+  const earlySecret = psk
+    ? new EarlySecret(suite.hash, psk.key, labelPrefix)
+    : EarlySecret.withoutPsk(suite.hash, labelPrefix)
   const handshakeSecret = earlySecret.handshakeSecret(sharedSecret)
   const helloHash = hs.transcript.digest()
   const serverTraffic = handshakeSecret.traffic('server', helloHash)
@@ -76,7 +78,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   const { alpn, serverType, clientType } = checkEncryptedExtensions(hs, offer, extensions)
   const view: View = {
     side: 'client',
-    version: TLS13,
+    version: carrier.protocol.version,
     suite,
     group: reply.share.group,
     serverName: config.serverName,
@@ -119,6 +121,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
 
   const transcriptHash = hs.transcript.digest()
   return {
+    version: carrier.protocol.version,
     suite,
     group: reply.share.group,
     serverName: config.serverName,
@@ -185,9 +188,9 @@ function* makeOffer({ config, carrier, keyLog }: ClientState): Step<Offer> {
     : { ...types, extensions: [] }
   return {
     random,
-    sessionId: config.middleboxCompatibility ? entropy.bytes(32) : EMPTY,
+    sessionId: config.middleboxCompatibility && carrier.protocol.hasSessionId ? entropy.bytes(32) : EMPTY,
     shares: config.keyShareGroups.map(group => entropy.keyShare(group as NamedGroup)),
-    psks: yield* pskOffers(config),
+    psks: yield* pskOffers(config, carrier.protocol),
     plug,
   }
 }
@@ -210,17 +213,18 @@ function sendClientHello(
   cookie: Uint8Array | undefined,
 ): SentHello {
   const { config } = hs
-  const extensions = helloExtensions(config, offer, shares, cookie)
+  const { protocol } = hs.carrier
+  const extensions = helloExtensions(config, protocol, offer, shares, cookie)
   if (psks.length > 0) extensions.push(extensionValue(ext.preSharedKey.client_hello, unboundPsks(psks, config.now())))
-  const hello = encodeMessage(HandshakeType.client_hello, ClientHello, {
-    legacyVersion: TLS12,
+  const hello = encodeMessage(HandshakeType.client_hello, protocol.clientHello, {
+    legacyVersion: protocol.legacyVersion,
     random: offer.random,
     legacySessionId: offer.sessionId,
     cipherSuites: [...config.cipherSuites],
     legacyCompressionMethods: Uint8Array.of(0),
     extensions,
   })
-  if (psks.length > 0) bind(hello, psks, hs.transcript)
+  if (psks.length > 0) bind(hello, psks, hs.transcript, protocol)
   hs.send(hello)
   hs.carrier.endFlight()
   return {
@@ -235,6 +239,7 @@ function sendClientHello(
 
 function helloExtensions(
   config: ClientConfig,
+  protocol: Protocol,
   offer: Offer,
   shares: readonly KeyShare[],
   cookie: Uint8Array | undefined,
@@ -242,7 +247,7 @@ function helloExtensions(
   const values: ExtensionValue[] = []
   if (config.serverName !== undefined) values.push(extensionValue(ext.serverName.client_hello, config.serverName))
   values.push(
-    extensionValue(ext.supportedVersions.client_hello, [TLS13]),
+    extensionValue(ext.supportedVersions.client_hello, [protocol.version]),
     extensionValue(ext.supportedGroups.client_hello, [...config.groups]),
     extensionValue(ext.signatureAlgorithms.client_hello, [...config.signatureSchemes]),
     extensionValue(
@@ -296,7 +301,7 @@ function readServerHello(hs: ClientState, sent: SentHello, message: Message, isR
   const hello = decodeMessage(ServerHello, message)
   const isRetry = equalBytes(hello.random, HELLO_RETRY_REQUEST_RANDOM)
   // Until the version is known to be 1.3 nothing else in the message has to make sense to us.
-  checkVersion(hello)
+  checkVersion(hello, hs.carrier.protocol)
   const place = isRetry ? 'hello_retry_request' : 'server_hello'
   const extensions = hs.table.readResponse(place, hello.extensions, sent.types)
   const suite = hs.config.cipherSuites.includes(hello.cipherSuite) ? suiteOf(hello.cipherSuite) : undefined
@@ -326,24 +331,26 @@ function readServerHello(hs: ClientState, sent: SentHello, message: Message, isR
 }
 
 /** RFC 8446 §4.1.3, RFC 8446 §4.2.1. */
-function checkVersion(hello: ServerHello): void {
+function checkVersion(hello: ServerHello, { name, version, legacyVersion }: Protocol): void {
   const versions = hello.extensions.find(({ type }) => type === ext.supportedVersions.row.type)
   if (!versions) {
     // A server that could speak 1.3 marks an older choice in its random: somebody on the path has a hand in this.
     const tail = hello.random.subarray(24)
     if (DOWNGRADES.some(sentinel => equalBytes(tail, sentinel))) {
-      throw new ProtocolError('illegal_parameter', 'the server was made to choose a version below TLS 1.3')
+      throw new ProtocolError('illegal_parameter', `the server was made to choose a version below ${name}`)
     }
-    throw new ProtocolError('protocol_version', 'the server does not speak TLS 1.3')
+    throw new ProtocolError('protocol_version', `the server does not speak ${name}`)
   }
-  if (!equalBytes(versions.data, TLS13_BYTES)) {
+  if (!equalBytes(versions.data, encode(uint16, version))) {
     throw new ProtocolError('illegal_parameter', 'server_hello selects a version that was not offered')
   }
-  if (hello.legacyVersion !== TLS12) {
-    throw new ProtocolError('illegal_parameter', 'legacy_version of server_hello is not 0x0303')
+  if (hello.legacyVersion !== legacyVersion) {
+    throw new ProtocolError(
+      'illegal_parameter',
+      `legacy_version of server_hello is not 0x${hex(encode(uint16, legacyVersion))}`,
+    )
   }
 }
-const TLS13_BYTES = Uint8Array.of(TLS13 >>> 8, TLS13 & 0xff)
 const DOWNGRADES = [1, 0].map(last => Uint8Array.of(0x44, 0x4f, 0x57, 0x4e, 0x47, 0x52, 0x44, last))
 
 /** RFC 8446 §4.1.4: a HelloRetryRequest has to change something, and may ask only for what was offered. */

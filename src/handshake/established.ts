@@ -4,6 +4,8 @@ import type { Exporter, ResumptionSecret } from './key-schedule.js'
 
 /** What a handshake came to: all that outlives it. */
 export interface Established {
+  /** ProtocolVersion: 0x0304 for TLS 1.3, 0xfefc for DTLS 1.3. */
+  readonly version: number
   readonly suite: Suite
   /** NamedGroup of the key exchange. */
   readonly group: number

@@ -40,7 +40,7 @@ export {
 } from './extension-table.js'
 export { CertificateType, clientCertificateType, serverCertificateType, statusRequest } from './extensions.js'
 export { KeyLog } from './key-log.js'
-export { EarlySecret, Exporter, HandshakeSecret, MainSecret, TrafficSecret } from './key-schedule.js'
+export { EarlySecret, Exporter, HandshakeSecret, type LabelPrefix, MainSecret, TrafficSecret } from './key-schedule.js'
 export { Machine, receive, type Step, until, type Wait } from './machine.js'
 export {
   Certificate,
@@ -59,6 +59,7 @@ export {
 export { makeTickets, readTicket } from './new-session-ticket.js'
 export { type PeerCheckOptions, peerCheck } from './peer-check.js'
 export type { Authenticator, EarlyView, Plug, PlugAnswer, PlugOffer, View } from './plug.js'
+export { dtls13, type Protocol, tls13 } from './protocol.js'
 export { serverHandshake } from './server.js'
 export { decodeSession, encodeSession, type Session, type TicketState } from './session.js'
 export { tableWith } from './table.js'

@@ -1,4 +1,4 @@
-import { concat, EMPTY, encode, opaque, struct, uint16, utf8 } from '../bytes/index.js'
+import { EMPTY, encode, opaque, struct, uint16, utf8 } from '../bytes/index.js'
 import { equalSecrets, type HashName, hash, hashLength, hkdfExtract, MacKey } from '../crypto/index.js'
 
 /*
@@ -41,22 +41,27 @@ import { equalSecrets, type HashName, hash, hashLength, hkdfExtract, MacKey } fr
  *                                          = resumption_master_secret
  */
 
+/** What every label begins with: that of RFC 8446 §7.1, or that of RFC 9147 §5.9, which has no space behind it. */
+export type LabelPrefix = 'tls13 ' | 'dtls13'
+
 /** Early Secret: what a PSK alone gives. */
 export class EarlySecret {
   readonly #secret: MacKey
+  readonly #prefix: LabelPrefix
   #salt: Uint8Array | undefined
 
   /** @param psk null for a handshake without PSK */
-  constructor(hash: HashName, psk: Uint8Array | null) {
+  constructor(hash: HashName, psk: Uint8Array | null, prefix: LabelPrefix = 'tls13 ') {
     this.#secret = new MacKey(hash, hkdfExtract(hash, null, psk))
+    this.#prefix = prefix
   }
 
   /** The Early Secret of every handshake without PSK: it is no secret and always the same. */
-  static withoutPsk(hash: HashName): EarlySecret {
-    let early = withoutPsk.get(hash)
+  static withoutPsk(hash: HashName, prefix: LabelPrefix = 'tls13 '): EarlySecret {
+    let early = withoutPsk[prefix].get(hash)
     if (!early) {
-      early = new EarlySecret(hash, null)
-      withoutPsk.set(hash, early)
+      early = new EarlySecret(hash, null, prefix)
+      withoutPsk[prefix].set(hash, early)
     }
     return early
   }
@@ -64,85 +69,107 @@ export class EarlySecret {
   /** The key of a PSK binder (RFC 8446 §4.2.11.2). */
   binderKey(kind: 'external' | 'resumption' | 'imported'): TrafficSecret {
     const label = kind === 'external' ? 'ext binder' : kind === 'imported' ? 'imp binder' : 'res binder'
-    return new TrafficSecret(deriveSecret(this.#secret, label, emptyHash(this.#secret.hash)))
+    return new TrafficSecret(
+      deriveSecret(this.#prefix, this.#secret, label, emptyHash(this.#secret.hash)),
+      this.#prefix,
+    )
   }
 
   /** client_early_traffic_secret. @param helloHash hash of the ClientHello */
   clientEarlyTraffic(helloHash: Uint8Array): TrafficSecret {
-    return new TrafficSecret(deriveSecret(this.#secret, 'c e traffic', helloHash))
+    return new TrafficSecret(deriveSecret(this.#prefix, this.#secret, 'c e traffic', helloHash), this.#prefix)
   }
 
   /** early_exporter_master_secret. @param helloHash hash of the ClientHello */
   earlyExporter(helloHash: Uint8Array): Exporter {
-    return new Exporter(deriveSecret(this.#secret, 'e exp master', helloHash))
+    return new Exporter(deriveSecret(this.#prefix, this.#secret, 'e exp master', helloHash), this.#prefix)
   }
 
   /** The next stage. @param sharedSecret of (EC)DHE; null for psk_ke */
   handshakeSecret(sharedSecret: Uint8Array | null): HandshakeSecret {
-    this.#salt ??= nextSalt(this.#secret)
-    return new HandshakeSecret(new MacKey(this.#secret.hash, hkdfExtract(this.#secret.hash, this.#salt, sharedSecret)))
+    this.#salt ??= nextSalt(this.#prefix, this.#secret)
+    return new HandshakeSecret(
+      new MacKey(this.#secret.hash, hkdfExtract(this.#secret.hash, this.#salt, sharedSecret)),
+      this.#prefix,
+    )
   }
 }
 
-const withoutPsk = new Map<HashName, EarlySecret>()
+const withoutPsk: Readonly<Record<LabelPrefix, Map<HashName, EarlySecret>>> = {
+  'tls13 ': new Map(),
+  dtls13: new Map(),
+}
 
 /** Handshake Secret: what (EC)DHE adds. */
 export class HandshakeSecret {
   readonly #secret: MacKey
+  readonly #prefix: LabelPrefix
 
-  constructor(secret: MacKey) {
+  constructor(secret: MacKey, prefix: LabelPrefix = 'tls13 ') {
     this.#secret = secret
+    this.#prefix = prefix
   }
 
   /** {client,server}_handshake_traffic_secret. @param helloHash hash of ClientHello...ServerHello */
   traffic(side: 'client' | 'server', helloHash: Uint8Array): TrafficSecret {
-    return new TrafficSecret(deriveSecret(this.#secret, side === 'client' ? 'c hs traffic' : 's hs traffic', helloHash))
+    return new TrafficSecret(
+      deriveSecret(this.#prefix, this.#secret, side === 'client' ? 'c hs traffic' : 's hs traffic', helloHash),
+      this.#prefix,
+    )
   }
 
   /** The Handshake Exporter: the exporter of RFC 8446 §7.5 over
    *  Derive-Secret(Handshake Secret, "h exp master", ClientHello...ServerHello). It is there before authentication,
    *  so that a credential can be bound to the key exchange that it is sent in. */
   handshakeExporter(helloHash: Uint8Array): Exporter {
-    return new Exporter(deriveSecret(this.#secret, 'h exp master', helloHash))
+    return new Exporter(deriveSecret(this.#prefix, this.#secret, 'h exp master', helloHash), this.#prefix)
   }
 
   mainSecret(): MainSecret {
-    return new MainSecret(new MacKey(this.#secret.hash, hkdfExtract(this.#secret.hash, nextSalt(this.#secret), null)))
+    return new MainSecret(
+      new MacKey(this.#secret.hash, hkdfExtract(this.#secret.hash, nextSalt(this.#prefix, this.#secret), null)),
+      this.#prefix,
+    )
   }
 }
 
 /** Master Secret: everything that outlives the handshake. */
 export class MainSecret {
   readonly #secret: MacKey
+  readonly #prefix: LabelPrefix
 
-  constructor(secret: MacKey) {
+  constructor(secret: MacKey, prefix: LabelPrefix = 'tls13 ') {
     this.#secret = secret
+    this.#prefix = prefix
   }
 
   /** {client,server}_application_traffic_secret_0. @param finishedHash hash of ClientHello...server Finished */
   traffic(side: 'client' | 'server', finishedHash: Uint8Array): TrafficSecret {
     return new TrafficSecret(
-      deriveSecret(this.#secret, side === 'client' ? 'c ap traffic' : 's ap traffic', finishedHash),
+      deriveSecret(this.#prefix, this.#secret, side === 'client' ? 'c ap traffic' : 's ap traffic', finishedHash),
+      this.#prefix,
     )
   }
 
   /** exporter_master_secret. @param finishedHash hash of ClientHello...server Finished */
   exporter(finishedHash: Uint8Array): Exporter {
-    return new Exporter(deriveSecret(this.#secret, 'exp master', finishedHash))
+    return new Exporter(deriveSecret(this.#prefix, this.#secret, 'exp master', finishedHash), this.#prefix)
   }
 
   /** resumption_master_secret. @param finishedHash hash of ClientHello...client Finished */
   resumption(finishedHash: Uint8Array): ResumptionSecret {
-    return new ResumptionSecret(deriveSecret(this.#secret, 'res master', finishedHash))
+    return new ResumptionSecret(deriveSecret(this.#prefix, this.#secret, 'res master', finishedHash), this.#prefix)
   }
 }
 
 /** A traffic secret: keys for records, the key of Finished, and its own successor. */
 export class TrafficSecret {
   readonly #secret: MacKey
+  readonly #prefix: LabelPrefix
 
-  constructor(secret: MacKey) {
+  constructor(secret: MacKey, prefix: LabelPrefix = 'tls13 ') {
     this.#secret = secret
+    this.#prefix = prefix
   }
 
   get hash(): HashName {
@@ -151,19 +178,26 @@ export class TrafficSecret {
 
   /** Key of the AEAD (RFC 8446 §7.3). @returns `length` bytes */
   key(length: number): Uint8Array {
-    return expandLabel(this.#secret, 'key', EMPTY, length)
+    return expandLabel(this.#prefix, this.#secret, 'key', EMPTY, length)
   }
 
   /** Static IV of the records (RFC 8446 §7.3). @returns 12 bytes */
   iv(): Uint8Array {
-    return expandLabel(this.#secret, 'iv', EMPTY, 12)
+    return expandLabel(this.#prefix, this.#secret, 'iv', EMPTY, 12)
+  }
+
+  /** Key of the encryption of record numbers (RFC 9147 §4.2.3). @returns `length` bytes */
+  recordNumberKey(length: number): Uint8Array {
+    return expandLabel(this.#prefix, this.#secret, 'sn', EMPTY, length)
   }
 
   /** verify_data of Finished, or a PSK binder (RFC 8446 §4.4.4).
    *  @param transcriptHash Hash.length bytes   @returns Hash.length bytes */
   verifyData(transcriptHash: Uint8Array): Uint8Array {
     const { hash } = this.#secret
-    return new MacKey(hash, expandLabel(this.#secret, 'finished', EMPTY, hashLength[hash])).mac(transcriptHash)
+    return new MacKey(hash, expandLabel(this.#prefix, this.#secret, 'finished', EMPTY, hashLength[hash])).mac(
+      transcriptHash,
+    )
   }
 
   /** Whether `received` is the verify_data due, in constant time. */
@@ -174,7 +208,10 @@ export class TrafficSecret {
   /** application_traffic_secret_N+1 (RFC 8446 §7.2). */
   next(): TrafficSecret {
     const { hash } = this.#secret
-    return new TrafficSecret(new MacKey(hash, expandLabel(this.#secret, 'traffic upd', EMPTY, hashLength[hash])))
+    return new TrafficSecret(
+      new MacKey(hash, expandLabel(this.#prefix, this.#secret, 'traffic upd', EMPTY, hashLength[hash])),
+      this.#prefix,
+    )
   }
 
   /** The secret itself, for the key log. */
@@ -186,17 +223,19 @@ export class TrafficSecret {
 /** An exporter (RFC 8446 §7.5). */
 export class Exporter {
   readonly #secret: MacKey
+  readonly #prefix: LabelPrefix
 
-  constructor(secret: MacKey) {
+  constructor(secret: MacKey, prefix: LabelPrefix = 'tls13 ') {
     this.#secret = secret
+    this.#prefix = prefix
   }
 
   /** TLS-Exporter(label, context, length).
    *  @param context an absent context is the empty one   @throws RangeError if length > 255 * Hash.length */
   derive(label: string, context: Uint8Array, length: number): Uint8Array {
     const name = this.#secret.hash
-    const perLabel = deriveSecret(this.#secret, label, emptyHash(name))
-    return expandLabel(perLabel, 'exporter', hash(name, context), length)
+    const perLabel = deriveSecret(this.#prefix, this.#secret, label, emptyHash(name))
+    return expandLabel(this.#prefix, perLabel, 'exporter', hash(name, context), length)
   }
 
   /** The secret itself, for the key log. */
@@ -208,58 +247,68 @@ export class Exporter {
 /** resumption_master_secret: makes the PSK of each ticket. */
 export class ResumptionSecret {
   readonly #secret: MacKey
+  readonly #prefix: LabelPrefix
 
-  constructor(secret: MacKey) {
+  constructor(secret: MacKey, prefix: LabelPrefix = 'tls13 ') {
     this.#secret = secret
+    this.#prefix = prefix
   }
 
   /** The PSK of a ticket (RFC 8446 §4.6.1). @param nonce ticket_nonce, 0..255 bytes   @returns Hash.length bytes */
   psk(nonce: Uint8Array): Uint8Array {
-    return expandLabel(this.#secret, 'resumption', nonce, hashLength[this.#secret.hash])
+    return expandLabel(this.#prefix, this.#secret, 'resumption', nonce, hashLength[this.#secret.hash])
   }
 }
 
 /** HKDF-Expand-Label (RFC 8446 §7.1).
  *  @param context at most 255 bytes, usually a transcript hash
  *  @returns `length` bytes   @throws RangeError if length > 255 * Hash.length */
-export function expandLabel(secret: MacKey, label: string, context: Uint8Array, length: number): Uint8Array {
-  return secret.expand(hkdfLabel(label, context, length), length)
+export function expandLabel(
+  prefix: LabelPrefix,
+  secret: MacKey,
+  label: string,
+  context: Uint8Array,
+  length: number,
+): Uint8Array {
+  return secret.expand(hkdfLabel(prefix, label, context, length), length)
 }
 
 /** RFC 8446 §7.1 wants 7 bytes of label or more, but an exporter's may be empty. */
 const HkdfLabel = struct({ length: uint16, label: opaque(6, 255), context: opaque(0, 255) })
 
 /** HkdfLabel is the same bytes for every connection where the context is empty, so those are kept. */
-function hkdfLabel(label: string, context: Uint8Array, length: number): Uint8Array {
-  const prefix = prefixOf(label, length)
-  if (context.length === 0) return prefix
-  const info = new Uint8Array(prefix.length + context.length)
-  info.set(prefix)
-  info.set(context, prefix.length)
-  info[prefix.length - 1] = context.length
+function hkdfLabel(prefix: LabelPrefix, label: string, context: Uint8Array, length: number): Uint8Array {
+  const start = startOf(prefix, label, length)
+  if (context.length === 0) return start
+  const info = new Uint8Array(start.length + context.length)
+  info.set(start)
+  info.set(context, start.length)
+  info[start.length - 1] = context.length
   return info
 }
 
-function prefixOf(label: string, length: number): Uint8Array {
-  const known = prefixes.get(label)?.find(prefix => ((prefix[0] << 8) | prefix[1]) === length)
+function startOf(prefix: LabelPrefix, label: string, length: number): Uint8Array {
+  const known = starts[prefix].get(label)?.find(start => ((start[0] << 8) | start[1]) === length)
   if (known) return known
-  const made = encode(HkdfLabel, { length, label: concat(TLS13, utf8(label)), context: EMPTY })
+  const made = encode(HkdfLabel, { length, label: utf8(prefix + label), context: EMPTY })
   // Labels of exporters and their lengths come from callers: keep a bounded number.
-  const others = prefixes.get(label) ?? []
-  if (prefixes.size < 64 && others.length < 4) prefixes.set(label, [...others, made])
+  const others = starts[prefix].get(label) ?? []
+  if (starts[prefix].size < 64 && others.length < 4) starts[prefix].set(label, [...others, made])
   return made
 }
-const prefixes = new Map<string, readonly Uint8Array[]>()
-const TLS13 = utf8('tls13 ')
+const starts: Readonly<Record<LabelPrefix, Map<string, readonly Uint8Array[]>>> = {
+  'tls13 ': new Map(),
+  dtls13: new Map(),
+}
 
 /** Derive-Secret(Secret, Label, Messages) (RFC 8446 §7.1), given the hash of the messages. */
-function deriveSecret(secret: MacKey, label: string, messagesHash: Uint8Array): MacKey {
-  return new MacKey(secret.hash, expandLabel(secret, label, messagesHash, hashLength[secret.hash]))
+function deriveSecret(prefix: LabelPrefix, secret: MacKey, label: string, messagesHash: Uint8Array): MacKey {
+  return new MacKey(secret.hash, expandLabel(prefix, secret, label, messagesHash, hashLength[secret.hash]))
 }
 
 /** What a stage gives to the next one. */
-function nextSalt(secret: MacKey): Uint8Array {
-  return expandLabel(secret, 'derived', emptyHash(secret.hash), hashLength[secret.hash])
+function nextSalt(prefix: LabelPrefix, secret: MacKey): Uint8Array {
+  return expandLabel(prefix, secret, 'derived', emptyHash(secret.hash), hashLength[secret.hash])
 }
 
 /** Transcript-Hash(""). */

@@ -71,7 +71,7 @@ export type RawExtension = TypeOf<typeof RawExtension>
 const RawExtensions = vector(RawExtension, 0, 0xffff)
 
 /** Extensions at the end of a hello: older versions of TLS may leave them out altogether. */
-const helloExtensions: Codec<RawExtension[]> = {
+export const helloExtensions: Codec<RawExtension[]> = {
   read: r => (r.isAtEnd ? [] : RawExtensions.read(r)),
   write: RawExtensions.write,
 }

@@ -21,6 +21,7 @@ export function makeTickets(config: ServerConfig, established: Established): rea
     const ticketNonce = Uint8Array.of(i)
     const ticketAgeAdd = new DataView(entropy.bytes(4).buffer).getUint32(0)
     const ticket = tickets.seal({
+      protocolVersion: established.version,
       cipherSuite: established.suite.id,
       psk: established.resumption.psk(ticketNonce),
       ticketAgeAdd,
@@ -57,6 +58,7 @@ export function readTicket(
   const plugState = config.plug ? config.plug.saveSession() : NO_STATE
   if (ticketLifetime === 0 || plugState === null) return null
   return {
+    protocolVersion: established.version,
     cipherSuite: established.suite.id,
     psk: established.resumption.psk(ticketNonce),
     ticket: Uint8Array.from(ticket),

@@ -8,7 +8,7 @@ import type { Message } from './messages.js'
 /** What a plug may know of a handshake, from ServerHello on. Read-only. */
 export interface View {
   readonly side: 'client' | 'server'
-  /** 0x0304 for TLS 1.3. */
+  /** 0x0304 for TLS 1.3, 0xfefc for DTLS 1.3. */
   readonly version: number
   readonly suite: Suite
   /** NamedGroup of the key exchange. */

@@ -8,6 +8,7 @@ import type { PeerIdentity } from './credential.js'
 import type { OfferedPsks } from './extensions.js'
 import { EarlySecret, type TrafficSecret } from './key-schedule.js'
 import type { Step } from './machine.js'
+import type { Protocol } from './protocol.js'
 import { MAX_SESSION_SECONDS, type Session } from './session.js'
 import type { Transcript } from './transcript.js'
 
@@ -24,12 +25,12 @@ export interface PskOffer {
 }
 
 /** The PSKs to offer: the session first, if it may still be resumed, then the external ones. */
-export function* pskOffers(config: ClientConfig): Step<readonly PskOffer[]> {
+export function* pskOffers(config: ClientConfig, protocol: Protocol): Step<readonly PskOffer[]> {
   const offers: PskOffer[] = []
   const { session } = config
   const suite = session && suiteOf(session.cipherSuite)
   const rechecked =
-    session && suite && mayResume(session, config)
+    session && suite && mayResume(session, config, protocol)
       ? yield* recheckPeer(config.peer, session.certificateType, session.peerChain)
       : null
   if (session && suite && rechecked) {
@@ -53,9 +54,10 @@ export function* pskOffers(config: ClientConfig): Step<readonly PskOffer[]> {
   return offers
 }
 
-function mayResume(session: Session, config: ClientConfig): boolean {
+function mayResume(session: Session, config: ClientConfig, protocol: Protocol): boolean {
   const age = config.now() - Number(session.receivedAt)
   return (
+    session.protocolVersion === protocol.version &&
     config.cipherSuites.includes(session.cipherSuite) &&
     session.serverName === config.serverName &&
     age >= 0 &&
@@ -68,8 +70,11 @@ function mayResume(session: Session, config: ClientConfig): boolean {
 }
 
 /** The key of a PSK's binder. */
-export function binderKey(offer: { readonly hash: HashName; readonly key: Uint8Array; readonly isExternal: boolean }) {
-  return new EarlySecret(offer.hash, offer.key).binderKey(offer.isExternal ? 'external' : 'resumption')
+export function binderKey(
+  offer: { readonly hash: HashName; readonly key: Uint8Array; readonly isExternal: boolean },
+  { labelPrefix }: Protocol,
+) {
+  return new EarlySecret(offer.hash, offer.key, labelPrefix).binderKey(offer.isExternal ? 'external' : 'resumption')
 }
 
 /** pre_shared_key with binders of the right length that are still zero: the ClientHello is hashed up to them. */
@@ -86,12 +91,12 @@ export function bindersLength(hashes: readonly HashName[]): number {
 }
 
 /** Writes the binders into the end of a ClientHello that has room for them (RFC 8446 §4.2.11.2). */
-export function bind(hello: Uint8Array, offers: readonly PskOffer[], transcript: Transcript): void {
+export function bind(hello: Uint8Array, offers: readonly PskOffer[], transcript: Transcript, protocol: Protocol): void {
   let at = hello.length - bindersLength(offers.map(({ hash }) => hash))
   const truncated = hello.subarray(0, at)
   at += 2
   for (const { hash, key, session } of offers) {
-    const binder = binderKey({ hash, key, isExternal: session === undefined }).verifyData(
+    const binder = binderKey({ hash, key, isExternal: session === undefined }, protocol).verifyData(
       transcript.digestWith(hash, truncated),
     )
     hello.set(binder, at + 1)

@@ -21,7 +21,7 @@ import { EarlySecret, type TrafficSecret } from './key-schedule.js'
 import { receive, type Step, until } from './machine.js'
 import {
   CertificateRequest,
-  ClientHello,
+  type ClientHello,
   decodeMessage,
   EncryptedExtensions,
   encodeMessage,
@@ -37,7 +37,6 @@ import { binderKey, checkBinder } from './psk.js'
 import { MAX_SESSION_SECONDS, type TicketState } from './session.js'
 import { tableWith } from './table.js'
 import { Transcript } from './transcript.js'
-import { TLS12, TLS13 } from './version.js'
 
 /*
  * RFC 8446 §2, Figure 1, from the server's side:
@@ -82,7 +81,10 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   sendServerHello(hs, offer, suite, { group, keyExchange: answered.keyExchange }, psk?.index)
   if (!isRetried) compatibility(hs, offer)
 
-  const earlySecret = psk ? new EarlySecret(suite.hash, psk.key) : EarlySecret.withoutPsk(suite.hash)
+  const { labelPrefix } = carrier.protocol
+  const earlySecret = psk
+    ? new EarlySecret(suite.hash, psk.key, labelPrefix)
+    : EarlySecret.withoutPsk(suite.hash, labelPrefix)
   const handshakeSecret = earlySecret.handshakeSecret(answered.secret)
   const helloHash = hs.transcript.digest()
   const serverTraffic = handshakeSecret.traffic('server', helloHash)
@@ -98,7 +100,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   const isResumed = psk?.ticket !== undefined
   const view: View = {
     side: 'server',
-    version: TLS13,
+    version: carrier.protocol.version,
     suite,
     group,
     serverName: offer.extensions.get(ext.serverName.client_hello),
@@ -139,6 +141,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
 
   const transcriptHash = hs.transcript.digest()
   return {
+    version: carrier.protocol.version,
     suite,
     group,
     serverName: view.serverName,
@@ -188,12 +191,13 @@ interface Offer {
 }
 
 function readClientHello(hs: ServerState, message: Message): Offer {
-  const hello = decodeMessage(ClientHello, message)
+  const { protocol } = hs.carrier
+  const hello = decodeMessage(protocol.clientHello, message)
   const versions = hello.extensions.find(({ type }) => type === ext.supportedVersions.row.type)
-  if (!versions) throw new ProtocolError('protocol_version', 'the client does not speak TLS 1.3')
+  if (!versions) throw new ProtocolError('protocol_version', `the client does not speak ${protocol.name}`)
   const extensions = hs.table.readOffer('client_hello', hello.extensions)
-  if (!extensions.need(ext.supportedVersions.client_hello).includes(TLS13)) {
-    throw new ProtocolError('protocol_version', 'the client does not speak TLS 1.3')
+  if (!extensions.need(ext.supportedVersions.client_hello).includes(protocol.version)) {
+    throw new ProtocolError('protocol_version', `the client does not speak ${protocol.name}`)
   }
   if (hello.legacyCompressionMethods.length !== 1 || hello.legacyCompressionMethods[0] !== 0) {
     throw new ProtocolError('illegal_parameter', 'client_hello offers compression')
@@ -250,14 +254,14 @@ function* retry(
   hs.transcript.add(first.message.raw)
   hs.transcript.restart(suite.hash)
   const cookie = hs.config.retryCookie?.(first.message.raw)
-  const extensions = [extensionValue(ext.supportedVersions.hello_retry_request, TLS13)]
+  const extensions = [extensionValue(ext.supportedVersions.hello_retry_request, hs.carrier.protocol.version)]
   if (wanted.share === undefined) extensions.push(extensionValue(ext.keyShare.hello_retry_request, wanted.group))
   if (cookie) extensions.push(extensionValue(ext.cookie.hello_retry_request, cookie))
   hs.send(
     encodeMessage(HandshakeType.server_hello, ServerHello, {
-      legacyVersion: TLS12,
+      legacyVersion: hs.carrier.protocol.legacyVersion,
       random: HELLO_RETRY_REQUEST_RANDOM,
-      legacySessionIdEcho: first.hello.legacySessionId,
+      legacySessionIdEcho: sessionIdEcho(hs, first),
       cipherSuite: suite.id,
       legacyCompressionMethod: 0,
       extensions,
@@ -374,7 +378,7 @@ function* choosePsk(
     if (!psk || !suite || !binder) continue
     const { raw } = offer.message
     const truncated = raw.subarray(0, raw.length - bindersLengthOf(offered))
-    const key = binderKey({ hash: psk.hash, key: psk.key, isExternal: psk.ticket === undefined })
+    const key = binderKey({ hash: psk.hash, key: psk.key, isExternal: psk.ticket === undefined }, hs.carrier.protocol)
     checkBinder(key, hs.transcript.digestWith(psk.hash, truncated), binder)
     return { suite, psk: { index, identity, key: psk.key, ticket: psk.ticket, peer: psk.peer } }
   }
@@ -399,12 +403,8 @@ interface KnownPsk {
 }
 
 /** @param preferred the suite that would be chosen without PSKs */
-function* lookUpPsk(
-  { config }: ServerState,
-  offer: Offer,
-  identity: Uint8Array,
-  preferred: Suite,
-): Step<KnownPsk | undefined> {
+function* lookUpPsk(hs: ServerState, offer: Offer, identity: Uint8Array, preferred: Suite): Step<KnownPsk | undefined> {
+  const { config } = hs
   const listed = config.preSharedKeys.find(psk => equalBytes(psk.identity, identity))
   const ticket = listed ? null : config.tickets?.open(identity)
   if (!ticket) {
@@ -412,15 +412,16 @@ function* lookUpPsk(
     return external ? { key: external.key, hash: external.hash, ticket: undefined, peer: undefined } : undefined
   }
   const suite = suiteOf(ticket.cipherSuite)
-  if (!suite || !mayResume(config, offer, ticket, preferred)) return undefined
+  if (!suite || !mayResume(hs, offer, ticket, preferred)) return undefined
   const rechecked = yield* recheckPeer(config.peer, ticket.certificateType, ticket.peerChain)
   return rechecked ? { key: ticket.psk, hash: suite.hash, ticket, peer: rechecked.peer } : undefined
 }
 
 /** Whether a ticket may be resumed here and now: what was checked when it was issued must still hold. */
-function mayResume(config: ServerConfig, offer: Offer, ticket: TicketState, preferred: Suite): boolean {
+function mayResume({ config, carrier }: ServerState, offer: Offer, ticket: TicketState, preferred: Suite): boolean {
   const age = config.now() - Number(ticket.issuedAt)
   return (
+    ticket.protocolVersion === carrier.protocol.version &&
     age >= -MAX_CLOCK_SKEW &&
     age <= ticket.lifetimeSeconds * 1000 &&
     config.now() - Number(ticket.authenticatedAt) <= MAX_SESSION_SECONDS * 1000 &&
@@ -449,21 +450,27 @@ function sendServerHello(
   share: { readonly group: number; readonly keyExchange: Uint8Array },
   pskIndex: number | undefined,
 ): void {
+  const { protocol } = hs.carrier
   const extensions = [
-    extensionValue(ext.supportedVersions.server_hello, TLS13),
+    extensionValue(ext.supportedVersions.server_hello, protocol.version),
     extensionValue(ext.keyShare.server_hello, share),
   ]
   if (pskIndex !== undefined) extensions.push(extensionValue(ext.preSharedKey.server_hello, pskIndex))
   hs.send(
     encodeMessage(HandshakeType.server_hello, ServerHello, {
-      legacyVersion: TLS12,
+      legacyVersion: protocol.legacyVersion,
       random: hs.config.entropy.bytes(32),
-      legacySessionIdEcho: offer.hello.legacySessionId,
+      legacySessionIdEcho: sessionIdEcho(hs, offer),
       cipherSuite: suite.id,
       legacyCompressionMethod: 0,
       extensions,
     }),
   )
+}
+
+/** RFC 8446 §4.1.3; RFC 9147 §5.3 wants it empty whatever the client sent. */
+function sessionIdEcho({ carrier }: ServerState, { hello }: Offer): Uint8Array {
+  return carrier.protocol.hasSessionId ? hello.legacySessionId : EMPTY
 }
 
 const NO_ANSWER: PlugAnswer = {

@@ -30,6 +30,8 @@ const Chain = vector(opaque(1, 0xff_ffff), 0, 0xff_ffff)
 /** What a client keeps to resume a session (RFC 8446 §4.6.1). Secret: who has it can resume the session. */
 const SessionState = struct({
   version: uint16,
+  /** ProtocolVersion of the connection: TLS and DTLS do not resume each other's sessions. */
+  protocolVersion: uint16,
   cipherSuite: uint16,
   psk: opaque(32, 64),
   ticket: opaque(1, 0xffff),
@@ -48,7 +50,7 @@ const SessionState = struct({
 /** What a client keeps of a connection to resume it later. */
 export type Session = TypeOf<typeof SessionState>
 
-const VERSION = 0x0102
+const VERSION = 0x0103
 
 /** A session as bytes, for a store outside the process. Keep them as secret as a private key. */
 export function encodeSession(session: Omit<Session, 'version'>): Uint8Array {
@@ -68,6 +70,8 @@ export function decodeSession(bytes: Uint8Array): Session | null {
 /** What a server puts into a ticket: everything it needs to resume, so that it keeps nothing itself. */
 const TicketStateCodec = struct({
   version: uint16,
+  /** ProtocolVersion of the connection. */
+  protocolVersion: uint16,
   cipherSuite: uint16,
   psk: opaque(32, 64),
   ticketAgeAdd: uint32,

@@ -26,6 +26,9 @@ export interface Attester {
   readonly evidenceTypes: readonly string[]
   /** The challenge size that a type fixes, in bytes; undefined where any size from 8 to 64 will do. */
   challengeLength(type: string): number | undefined
+  /** Whether Evidence of a type speaks for a key, so that it can stand in place of a certificate. Where it cannot be
+   *  told, it is taken to. */
+  speaksForKey?(type: string): boolean
   /** Produces Evidence. Rejects when the platform cannot, or when `signal` fires. */
   evidence(request: EvidenceRequest): Promise<Cmw>
 }
@@ -79,6 +82,8 @@ export interface Verifier {
   readonly resultIdentities?: readonly Uint8Array[]
   /** The challenge size that it wants for a type, in bytes; undefined where the session nonce's size will do. */
   challengeLength(type: string): number | undefined
+  /** As that of an Attester. */
+  speaksForKey?(type: string): boolean
   /** Opens a session. Rejects when the Verifier cannot be reached or `signal` fires. */
   newSession(options: { readonly signal: AbortSignal }): Promise<VerifierSession>
   /** Checks Attestation Results that a peer presents (passport): signature, lifetime, issuer, the key they speak for. */

@@ -28,6 +28,7 @@ import {
   type Suite,
   serverHandshake,
   type TrafficSecret,
+  tls13,
 } from '../handshake/index.js'
 import { ContentType, INITIAL_RECORD_VERSION, MAX_CONTENT, RECORD_VERSION } from './record.js'
 import { RecordProtection } from './record-protection.js'
@@ -70,6 +71,7 @@ export interface RecordOptions {
  *  While `pause` is set the handshake waits for the outside world: call `resume` when it settles. What is received
  *  meanwhile is kept, unread and bounded, so the driver should stop reading. */
 export class TlsConnection implements Carrier {
+  readonly protocol = tls13
   readonly side: 'client' | 'server'
   readonly #config: ClientConfig | ServerConfig
   readonly #reader: RecordReader

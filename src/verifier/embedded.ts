@@ -7,6 +7,7 @@ import {
   type Endorsements,
   type EvidenceFormat,
   evidenceFormats,
+  formatNamed,
   FixedEndorsements,
   formatOf,
   MalformedEvidence,
@@ -14,6 +15,7 @@ import {
   MissingEndorsement,
   pinnedRoots,
   RootsByKind,
+  speaksForKey,
 } from '../evidence/index.js'
 import {
   type AttestationResult,
@@ -22,7 +24,6 @@ import {
   messageSigner,
   type ProblemCode,
   type Submission,
-  sameMediaType,
   typeOfCmw,
   type Verifier,
 } from '../rats/index.js'
@@ -124,8 +125,11 @@ class EmbeddedVerifier implements Verifier {
   }
 
   challengeLength(type: string): number | undefined {
-    return evidenceFormats.find(({ mediaTypes }) => mediaTypes.some(known => sameMediaType(known, type)))
-      ?.challengeLength
+    return formatNamed(type)?.challengeLength
+  }
+
+  speaksForKey(type: string): boolean {
+    return speaksForKey(type)
   }
 
   async newSession({ signal }: { readonly signal: AbortSignal }) {

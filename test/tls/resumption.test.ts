@@ -338,6 +338,7 @@ describe('external PSKs', () => {
 describe('tickets', () => {
   const key = (byte: number) => new Uint8Array(48).fill(byte)
   const state = {
+    protocolVersion: 0x0304,
     cipherSuite: 0x1301,
     psk: new Uint8Array(32).fill(1),
     ticketAgeAdd: 5,

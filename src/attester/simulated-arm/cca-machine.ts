@@ -10,7 +10,7 @@ import {
   encodeKeyClaims,
   encodeRealmKey,
   reportDataFor,
-} from '../../evidence/index.js'
+ speaksForKey,} from '../../evidence/index.js'
 import {
   type Attester,
   type CborValue,
@@ -64,6 +64,10 @@ export class SimulatedCcaMachine implements Attester {
     this.publicKey = options.platform.key.publicKey
     this.instanceId = instanceIdOf(options.platform)
     this.#realmKey = signingKey(generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey)
+  }
+
+  speaksForKey(type: string): boolean {
+    return speaksForKey(type)
   }
 
   challengeLength(type: string): number | undefined {

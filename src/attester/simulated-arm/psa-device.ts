@@ -6,7 +6,7 @@ import {
   PSA_MEDIA_TYPE,
   PSA_PROFILE,
   type PsaClaims,
-} from '../../evidence/index.js'
+ speaksForKey,} from '../../evidence/index.js'
 import {
   type Attester,
   type Cmw,
@@ -58,6 +58,10 @@ export class SimulatedPsaDevice implements Attester {
     }
     this.#attestationKey = signingKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey)
     encodePsaClaims({ ...this.#claims, nonce: new Uint8Array(32) })
+  }
+
+  speaksForKey(type: string): boolean {
+    return speaksForKey(type)
   }
 
   challengeLength(type: string): number | undefined {

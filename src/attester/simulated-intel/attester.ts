@@ -7,7 +7,7 @@ import {
   reportDataFor,
   sgxQuotes,
   tdxQuotes,
-} from '../../evidence/index.js'
+ speaksForKey,} from '../../evidence/index.js'
 import { type Attester, type Cmw, type EvidenceRequest, Indicator } from '../../rats/index.js'
 import type { SimulatedIntelPlatform } from './platform.js'
 import type { SimulatedSgxReport, SimulatedTdReport } from './report-bodies.js'
@@ -28,6 +28,10 @@ export class SimulatedIntelAttester implements Attester {
     this.#platform = platform
     this.#workload = workload
     this.evidenceTypes = TYPES[workload.tee]
+  }
+
+  speaksForKey(type: string): boolean {
+    return speaksForKey(type)
   }
 
   challengeLength(type: string): number | undefined {

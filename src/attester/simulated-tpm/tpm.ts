@@ -9,7 +9,7 @@ import {
   type RegisterHash,
   TPM_MEDIA_TYPE,
   tpmHashLength,
-} from '../../evidence/index.js'
+ speaksForKey,} from '../../evidence/index.js'
 import {
   type Attester,
   type CborValue,

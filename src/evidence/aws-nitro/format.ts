@@ -17,6 +17,7 @@ export const nitroFormat: EvidenceFormat = {
   kinds: [nitroPlatform.kind],
   mediaTypes: [NITRO_MEDIA_TYPE],
   challengeLength: undefined,
+  speaksForKey: true,
 
   appraise(message, inputs) {
     const { value } = recordOf(message, 'a Nitro attestation document')

@@ -48,6 +48,7 @@ export function boundReport<Report>(options: BoundReportOptions<Report>): Eviden
     kinds: [platform.kind],
     mediaTypes: [`application/cmw+cbor; cmwc_t="${boundCollectionType(platform.kind)}"`],
     challengeLength: undefined,
+    speaksForKey: true,
     ...(platform.needs && { needs: message => platform.needs?.(read(message).report) ?? [] }),
 
     appraise(message, inputs) {
@@ -72,6 +73,7 @@ export function bareReport<Report>(options: BoundReportOptions<Report>): Evidenc
     kinds: [platform.kind],
     mediaTypes: [reportType],
     challengeLength: fieldLength,
+    speaksForKey: false,
     ...(platform.needs && { needs: message => platform.needs?.(decoded(message)) ?? [] }),
 
     appraise(message: Cmw, inputs: AppraisalInputs) {

@@ -17,6 +17,7 @@ export const ccaToken: EvidenceFormat = {
   kinds: [ccaPlatform.kind, ccaRealm.kind],
   mediaTypes: [CCA_MEDIA_TYPE],
   challengeLength: 64,
+  speaksForKey: false,
 
   appraise(message, inputs) {
     const token = wellFormed(() => decodeCcaToken(recordOf(message, 'a CCA token').value))
@@ -34,6 +35,7 @@ export const parsecCcaBundle: EvidenceFormat = {
   kinds: [ccaPlatform.kind, ccaRealm.kind],
   mediaTypes: [PARSEC_CCA_MEDIA_TYPE],
   challengeLength: undefined,
+  speaksForKey: true,
 
   appraise(message: Cmw, inputs) {
     const { value } = recordOf(message, 'a Parsec bundle')

@@ -27,6 +27,7 @@ export const keyAttestationBundle: EvidenceFormat = {
   kinds: platforms.flatMap(({ kind, profile }) => (profile === undefined ? [] : [kind])),
   mediaTypes: [KAT_MEDIA_TYPE],
   challengeLength: undefined,
+  speaksForKey: true,
 
   appraise(message, inputs) {
     const { kat, pat } = wellFormed(() => decodeCab(message))

@@ -23,6 +23,7 @@ export const psaToken: EvidenceFormat = {
   mediaTypes: [PSA_MEDIA_TYPE, PSA_LEGACY_MEDIA_TYPE, PSA_2_0_0_MEDIA_TYPE, PSA_ANY_MEDIA_TYPE],
   // 32, 48 or 64 bytes, of which one has to be fixed.
   challengeLength: 32,
+  speaksForKey: false,
 
   appraise(message, inputs) {
     const token = decoded(message)

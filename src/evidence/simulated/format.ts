@@ -16,6 +16,7 @@ export const simulatedToken: EvidenceFormat = {
   mediaTypes: [SIMULATED_MEDIA_TYPE],
   // As with PSA tokens: 32, 48 or 64 bytes, of which one has to be fixed.
   challengeLength: 32,
+  speaksForKey: true,
 
   appraise(message, inputs) {
     const { value } = recordOf(message, 'the token')

@@ -22,6 +22,7 @@ export const tpmBundle: EvidenceFormat = {
   kinds: [tpmPlatform.kind],
   mediaTypes: [TPM_MEDIA_TYPE],
   challengeLength: undefined,
+  speaksForKey: true,
   appraise: (message, inputs) => appraiseTpm(read(message, decodeTpmBundle), inputs),
 }
 
@@ -31,6 +32,7 @@ export const parsecTpmBundle: EvidenceFormat = {
   kinds: [tpmPlatform.kind],
   mediaTypes: [PARSEC_TPM_MEDIA_TYPE],
   challengeLength: undefined,
+  speaksForKey: true,
   appraise: (message, inputs) => appraiseTpm(read(message, decodeParsecTpmEvidence), inputs),
 }
 
@@ -41,6 +43,7 @@ export const enactTrustToken: EvidenceFormat = {
   kinds: [tpmPlatform.kind],
   mediaTypes: [ENACTTRUST_MEDIA_TYPE],
   challengeLength: 32,
+  speaksForKey: false,
   appraise: (message, inputs) => appraiseTpm(read(message, decodeEnactTrustToken), inputs),
 }
 
