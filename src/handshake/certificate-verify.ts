@@ -5,9 +5,12 @@ import { type Step, until } from './machine.js'
 import { CertificateVerify, decodeMessage, encodeMessage, HandshakeType, type Message } from './messages.js'
 import { chooseScheme } from './negotiate.js'
 
+/** What a CertificateVerify is for: the handshake of a side, or an exported authenticator (RFC 9261 §5.2.2). */
+export type SignaturePurpose = 'client' | 'server' | 'authenticator'
+
 /** What CertificateVerify signs (RFC 8446 §4.4.3): 64 spaces, the context, a zero byte, the transcript hash. */
-export function signedContent(side: 'client' | 'server', transcriptHash: Uint8Array): Uint8Array {
-  const prefix = PREFIXES[side]
+export function signedContent(purpose: SignaturePurpose, transcriptHash: Uint8Array): Uint8Array {
+  const prefix = PREFIXES[purpose]
   const content = new Uint8Array(prefix.length + transcriptHash.length)
   content.set(prefix)
   content.set(transcriptHash, prefix.length)
@@ -17,19 +20,21 @@ export function signedContent(side: 'client' | 'server', transcriptHash: Uint8Ar
 const PREFIXES = {
   client: utf8(`${' '.repeat(64)}TLS 1.3, client CertificateVerify\0`),
   server: utf8(`${' '.repeat(64)}TLS 1.3, server CertificateVerify\0`),
+  authenticator: utf8(`${' '.repeat(64)}Exported Authenticator\0`),
 }
 
 /** Our CertificateVerify. @param peerSchemes the peer's signature_algorithms */
 export function* makeCertificateVerify(
-  side: 'client' | 'server',
+  purpose: SignaturePurpose,
   key: SigningKey,
   peerSchemes: readonly number[],
   transcriptHash: Uint8Array,
   carrier: { readonly signal: AbortSignal },
 ): Step<Uint8Array> {
-  const schemes = side === 'client' ? key.schemes : key.schemes.filter(scheme => !schemeRow(scheme)?.isForClientsOnly)
+  const schemes =
+    purpose === 'client' ? key.schemes : key.schemes.filter(scheme => !schemeRow(scheme)?.isForClientsOnly)
   const algorithm = chooseScheme(schemes, peerSchemes)
-  const content = signedContent(side, transcriptHash)
+  const content = signedContent(purpose, transcriptHash)
   const signature = yield* until(
     key.isLocal ? key.sign(algorithm, content) : key.sign(algorithm, content, carrier.signal),
   )
@@ -41,21 +46,21 @@ export function* makeCertificateVerify(
  *  @throws ProtocolError illegal_parameter or decrypt_error */
 export function checkCertificateVerify(
   message: Message,
-  side: 'client' | 'server',
+  purpose: SignaturePurpose,
   key: PublicKey,
   ownSchemes: readonly number[],
   transcriptHash: Uint8Array,
 ): number {
   const { algorithm, signature } = decodeMessage(CertificateVerify, message)
   const row = schemeRow(algorithm)
-  const isExcluded = row?.isForCertificatesOnly || (row?.isForClientsOnly && side === 'server')
+  const isExcluded = row?.isForCertificatesOnly || (row?.isForClientsOnly && purpose !== 'client')
   if (!row || isExcluded || !ownSchemes.includes(algorithm)) {
     throw new ProtocolError('illegal_parameter', 'certificate_verify uses a signature scheme that was not offered')
   }
   if (row.keyKind !== key.kind) {
     throw new ProtocolError('illegal_parameter', `certificate_verify uses ${row.name}, which is not for this key`)
   }
-  if (!key.verify(row.algorithm, signedContent(side, transcriptHash), signature)) {
+  if (!key.verify(row.algorithm, signedContent(purpose, transcriptHash), signature)) {
     throw new ProtocolError('decrypt_error', 'the signature of certificate_verify is wrong')
   }
   return algorithm

@@ -29,6 +29,12 @@ export type {
 export { defaultCertificateSchemes, defaultCipherSuites, defaultGroups, defaultSignatureSchemes } from './defaults.js'
 export type { Established } from './established.js'
 export {
+  AuthenticatorExchange,
+  type AuthenticatorRequest,
+  authenticatorContext,
+  type ReceivedAuthenticator,
+} from './exported-authenticator.js'
+export {
   type ExtensionRow,
   Extensions,
   ExtensionTable,

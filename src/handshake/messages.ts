@@ -27,6 +27,8 @@ export const HandshakeType = {
   certificate: 11,
   certificate_request: 13,
   certificate_verify: 15,
+  /** RFC 9261 §4. */
+  client_certificate_request: 17,
   finished: 20,
   key_update: 24,
   message_hash: 254,

@@ -86,6 +86,7 @@ const Fields = struct({
   /** RD of the last attestation that was accepted in this direction: RD0 for the first one, zeros without it. */
   previous: fixed(64),
 })
+/** The fields of CTX. */
 export type AttestationContext = TypeOf<typeof Fields>
 const DomainSeparatedFields = struct({ domain: opaque(0, 0xff), fields: Fields })
 
