@@ -1,4 +1,4 @@
-import { hex, utf8 } from '../bytes/index.js'
+import { equalBytes, hex, utf8 } from '../bytes/index.js'
 import { hash, type PublicKey } from '../crypto/index.js'
 import { type Certificate, certificatesIn, checkChain, describeName, TrustAnchors } from '../x509/index.js'
 import { isSimulatedName } from './simulated/mark.js'
@@ -16,6 +16,9 @@ export interface TrustedChain {
   readonly isSimulated: boolean
   /** The certificates from the signer's to the root. */
   readonly path: readonly Certificate[]
+  /** Whether the certificates that were presented are those of the path, in its order, and no others; the root may be
+   *  among them or not. */
+  readonly isExact: boolean
   /** Keeps what was found out under this chain, for as long as the chain itself is kept. */
   readonly memory: ChainMemory
 }
@@ -66,8 +69,9 @@ export class PlatformRoots {
     const key = keyOf(chain)
     const held = this.#verdicts.get(key)
     if (held && held.notBefore <= at && at <= held.notAfter) return held.chain
-    const path = checkChain({ chain: certificatesOf(chain), anchors: this.#anchors, at })
-    const verdict = verdictOf(path)
+    const presented = certificatesOf(chain)
+    const path = checkChain({ chain: presented, anchors: this.#anchors, at })
+    const verdict = verdictOf(path, presented)
     this.#verdicts.delete(key)
     if (this.#verdicts.size >= MOST_VERDICTS) this.#verdicts.delete(oldest(this.#verdicts))
     this.#verdicts.set(key, verdict)
@@ -86,7 +90,7 @@ interface Verdict {
 /** A peer can send any number of good chains of its own: as many verdicts are kept, and no more. */
 const MOST_VERDICTS = 1024
 
-function verdictOf(path: readonly Certificate[]): Verdict {
+function verdictOf(path: readonly Certificate[], presented: readonly Uint8Array[]): Verdict {
   const [leaf] = path
   const root = path.at(-1)
   if (!leaf || !root) throw new Error('a checked chain has at least one certificate')
@@ -98,6 +102,9 @@ function verdictOf(path: readonly Certificate[]): Verdict {
       root: names.at(-1) ?? '',
       isSimulated: names.some(isSimulatedName),
       path,
+      isExact:
+        presented.length >= path.length - 1 &&
+        presented.every((der, i) => equalBytes(der, path[i]?.der ?? new Uint8Array(0))),
       memory: new ChainMemory(),
     },
     notBefore: Math.max(...path.map(certificate => certificate.notBefore)),

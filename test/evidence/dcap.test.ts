@@ -380,6 +380,22 @@ describe('signed documents of Intel’s', () => {
   })
 })
 
+describe('a chain is refused', () => {
+  const end = quote.length - 100
+
+  test('with another root at its end, even if nobody needs that one', () => {
+    assert.deepEqual(failures(flipped(quote, end)), ['chain'])
+  })
+
+  test('of the signer of collateral too, as the collateral’s fault', () => {
+    const { tcbInfoIssuerChain } = collateral.tdx
+    const more = { ...collateral.tdx, tcbInfoIssuerChain: tcbInfoIssuerChain + platform.pem }
+    assert.throws(() => failures(quote, { collateral: more }), { code: 'ERR_ENDORSEMENT_INVALID' })
+    const leafOnly = tcbInfoIssuerChain.slice(0, tcbInfoIssuerChain.indexOf('-----BEGIN', 10))
+    assert.deepEqual(failures(quote, { collateral: { ...collateral.tdx, tcbInfoIssuerChain: leafOnly } }), [])
+  })
+})
+
 describe('what is remembered of a chain', () => {
   const inputs = {
     roots: new RootsByKind({ tdx: [intel.rootPem] }),

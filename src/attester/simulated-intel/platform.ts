@@ -16,16 +16,17 @@ import {
 export class SimulatedIntelPlatform {
   /** DER, the PCK certificate first. */
   readonly chain: readonly Uint8Array[]
+  /** The same in PEM. */
+  readonly pem: string
   readonly #pck: KeyObject
-  readonly #pem: string
   readonly #certifications = new Map<string, Uint8Array>()
   readonly #attestationKey = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
-  /** @param pem the chain in PEM */
+  /** For SimulatedIntel: it is what certifies platforms. */
   constructor(pck: KeyObject, chain: readonly Uint8Array[], pem: string) {
     this.#pck = pck
     this.chain = chain
-    this.#pem = pem
+    this.pem = pem
   }
 
   /** An SGX quote, version 3.
@@ -64,7 +65,7 @@ export class SimulatedIntelPlatform {
     const authData = new Uint8Array(32).fill(1)
     const reportData = concat(hash('sha256', pointOf(this.#attestationKey.publicKey), authData), zeros(32))
     const qeReport = encodeSgxReport({ ...QE_IDENTITIES[tee], isvSvn, reportData })
-    const chain = utf8(this.#pem)
+    const chain = utf8(this.pem)
     const certification = concat(
       qeReport,
       rawSignature(this.#pck, qeReport),

@@ -61,6 +61,16 @@ function checkPckChain(quote: Quote, inputs: OriginInputs): PckChain {
   const { finding, trusted } = checkOriginChain(tee, chainOf(quote, inputs), inputs.roots.of(tee), inputs.at)
   const [leaf] = trusted?.path ?? []
   if (!trusted || !leaf) return { finding, chain: undefined, pck: undefined }
+  if (!trusted.isExact) {
+    const actual = 'certificates beside the chain, or another root in it'
+    const subject = {
+      ...finding.check,
+      expected: 'the PCK certificate, its CA and their root, and nothing else',
+      actual,
+    }
+    const remedy = 'present the chain as Intel issues it: somebody has changed it'
+    return { finding: failed(subject, remedy, 'instance-identity'), chain: undefined, pck: undefined }
+  }
   try {
     return { finding, chain: trusted, pck: trusted.memory.recall('pck', () => readPck(leaf)) }
   } catch (error) {

@@ -89,6 +89,7 @@ function checkDocument(
   at: number,
 ): TrustedChain {
   const chain = signerOf(document, kind, roots, at)
+  if (!chain.isExact) throw invalid(kind, 'has certificates beside the chain of its signer, or another root in it')
   const [signer, issuer] = chain.path
   // A PCK has the same root, but its owner is not Intel.
   if (!signer || isPck(signer) || !/\bTCB Signing$/.test(commonNameOf(signer.subject))) {
