@@ -1,22 +1,23 @@
-import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import { concat } from '../bytes/index.js'
 import { type HashName, hashLength } from './hash.js'
-import { secretKey } from './secret-key.js'
+import { hmac } from './hmac.js'
 
 /** A key for HMAC (RFC 2104) and HKDF (RFC 5869): the secrets of a key schedule. */
 export class MacKey {
   readonly hash: HashName
-  readonly #key: KeyObject | Uint8Array
+  readonly #key: Uint8Array
 
   /** @param bytes copied; the caller may wipe them afterwards */
   constructor(hash: HashName, bytes: Uint8Array) {
     this.hash = hash
-    this.#key = secretKey(bytes)
+    this.#key = new Uint8Array(bytes)
   }
 
   /** HMAC-Hash(key, data).
    *  @returns Hash.length bytes */
   mac(data: Uint8Array): Uint8Array {
-    return createHmac(this.hash, this.#key).update(data).digest()
+    return hmac(this.hash, this.#key, data)
   }
 
   /** HKDF-Expand (RFC 5869 §2.3) with this key as PRK.
@@ -26,13 +27,13 @@ export class MacKey {
     if (length > 255 * size) throw new RangeError(`HKDF-Expand yields at most ${255 * size} bytes, ${length} asked for`)
     if (length <= size) {
       // One block is all that TLS asks for: no loop, no joining.
-      const block = createHmac(this.hash, this.#key).update(info).update(FIRST).digest()
+      const block = hmac(this.hash, this.#key, info, FIRST)
       return length === size ? block : block.subarray(0, length)
     }
     const output = new Uint8Array(length)
     let block: Uint8Array = EMPTY
     for (let filled = 0, i = 1; filled < length; i++) {
-      block = createHmac(this.hash, this.#key).update(block).update(info).update(Uint8Array.of(i)).digest()
+      block = hmac(this.hash, this.#key, concat(block, info), Uint8Array.of(i))
       output.set(block.subarray(0, length - filled), filled)
       filled += block.length
     }
@@ -41,8 +42,7 @@ export class MacKey {
 
   /** A copy of the key's bytes, for key logs, tickets and tests. */
   export(): Uint8Array {
-    const key = this.#key
-    return new Uint8Array(key instanceof Uint8Array ? key : key.export())
+    return new Uint8Array(this.#key)
   }
 }
 
@@ -54,9 +54,7 @@ const EMPTY = new Uint8Array(0)
  *  @returns Hash.length bytes */
 export function hkdfExtract(hash: HashName, salt: Uint8Array | null, ikm: Uint8Array | null): Uint8Array {
   const zeros = new Uint8Array(hashLength[hash])
-  return createHmac(hash, secretKey(salt === null || salt.length === 0 ? zeros : salt))
-    .update(ikm ?? zeros)
-    .digest()
+  return hmac(hash, salt ?? zeros, ikm ?? zeros)
 }
 
 /** Whether two byte strings are equal, in time that depends only on their lengths. */

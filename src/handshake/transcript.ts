@@ -39,9 +39,7 @@ export class Transcript {
    *  (RFC 8446 §4.2.11.2). */
   digestWith(name: HashName, truncated: Uint8Array): Uint8Array {
     if (!this.#running) return hash(name, ...this.#pending, truncated)
-    const copy = this.#running.fork()
-    copy.update(truncated)
-    return copy.digest()
+    return this.#running.digestWith(truncated)
   }
 }
 

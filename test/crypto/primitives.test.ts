@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { createHmac, createSecretKey, generateKeyPairSync, hkdfSync } from 'node:crypto'
+import { createHmac, generateKeyPairSync, hkdfSync } from 'node:crypto'
 import test, { describe } from 'node:test'
 import fc from 'fast-check'
 import { hex } from '#src/bytes/index.js'
@@ -76,8 +76,20 @@ describe('HKDF', () => {
     assert.deepEqual(hkdfExtract('sha384', null, null), hkdfExtract('sha384', zeros, zeros))
     assert.deepEqual(
       hkdfExtract('sha384', null, zeros),
-      createHmac('sha384', createSecretKey(zeros)).update(zeros).digest(),
+      Uint8Array.from(createHmac('sha384', zeros).update(zeros).digest()),
     )
+  })
+
+  test('makes the MACs of node:crypto, for keys around a block and data of any length', () => {
+    for (const name of ['sha256', 'sha384', 'sha512'] as const) {
+      for (const keyLength of [0, 1, 32, 48, 63, 64, 65, 127, 128, 129, 300]) {
+        const key = bytes('c5'.repeat(keyLength))
+        for (const length of [0, 1, 55, 64, 200, 383, 384, 385, 5000]) {
+          const data = Uint8Array.from({ length }, (_, i) => i * 7)
+          assert.equal(hex(new MacKey(name, key).mac(data)), createHmac(name, key).update(data).digest('hex'))
+        }
+      }
+    }
   })
 
   test('does not give more than it has', () => {

@@ -169,10 +169,21 @@ describe('exporters', () => {
 test('a running hash goes on after it was read', () => {
   const running = new RunningHash('sha256')
   running.update(utf8('a'))
-  const fork = running.fork()
   running.digest()
+  assert.deepEqual(running.digestWith(utf8('c')), hash('sha256', utf8('ac')))
   running.update(utf8('b'))
-  fork.update(utf8('c'))
   assert.deepEqual(running.digest(), hash('sha256', utf8('ab')))
-  assert.deepEqual(fork.digest(), hash('sha256', utf8('ac')))
+})
+
+test('a running hash takes any length, in any pieces', () => {
+  const input = Uint8Array.from({ length: 20_000 }, (_, i) => i)
+  for (const step of [700, 3000, 9000, 20_000]) {
+    const running = new RunningHash('sha384')
+    for (let at = 0; at < input.length; at += step) {
+      running.update(input.subarray(at, at + step))
+      const end = Math.min(at + step, input.length)
+      assert.deepEqual(running.digest(), hash('sha384', input.subarray(0, end)))
+      assert.deepEqual(running.digestWith(utf8('x')), hash('sha384', input.subarray(0, end), utf8('x')))
+    }
+  }
 })
