@@ -89,12 +89,7 @@ function chooseOwn(settings: Settings, { clientHello }: View): Selection | undef
     settings.ownCredentials,
     clientHello.get(serverCertificateType.client_hello),
   )
-  const selected = chooseType(
-    settings,
-    request?.supportedEvidenceTypes ?? [],
-    attester,
-    credentials,
-  )
+  const selected = chooseType(settings, request?.supportedEvidenceTypes ?? [], attester, credentials)
   const verifier = chooseVerifier(settings, trusted ?? [], presenter?.verifiers ?? [])
   const credential = credentials.forResults(settings.ownCredentials)
   const evidence: Selection | undefined = request &&
@@ -112,13 +107,7 @@ function chooseOwn(settings: Settings, { clientHello }: View): Selection | undef
     throw new AttestationError(
       'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE',
       codePoints.unsupported_evidence,
-      nothingInCommon(
-        'asks for',
-        request.supportedEvidenceTypes,
-        'can produce',
-        attester,
-        settings.ownCredentials,
-      ),
+      nothingInCommon('asks for', request.supportedEvidenceTypes, 'can produce', attester, settings.ownCredentials),
     )
   }
   throw new AttestationError(

@@ -130,11 +130,7 @@ export function evidenceTypesFor(
 }
 
 /** Whether Evidence of a type can come in a kind of credential: alone it is all that says whose key it is. */
-export function canComeIn(
-  credential: AttestationCredential,
-  role: KnowsTypes | undefined,
-  mediaType: string,
-): boolean {
+export function canComeIn(credential: AttestationCredential, role: KnowsTypes | undefined, mediaType: string): boolean {
   return credential === 'x509' || (role?.speaksForKey?.(mediaType) ?? true)
 }
 
@@ -248,7 +244,9 @@ function checkRoles(options: AttestationOptions, settings: Settings): void {
     throw misuse('require, expectedIdentity and peerCredentials are about the peer: they need a verifier')
   }
   if (verifier && !canDemand(settings, 'passport') && !canDemand(settings, 'background-check')) {
-    throw misuse(`the verifier takes neither Evidence nor results under what is allowed by models and peerCredentials; ${ALONE}`)
+    throw misuse(
+      `the verifier takes neither Evidence nor results under what is allowed by models and peerCredentials; ${ALONE}`,
+    )
   }
   if ((attester || presenter) && !canProve(settings, 'passport') && !canProve(settings, 'background-check')) {
     throw misuse(`models and ownCredentials leave nothing to do for the attester or presenter that is given; ${ALONE}`)
@@ -279,18 +277,10 @@ function checkIdentity({ expectedIdentity }: AttestationOptions): void {
 function checkLists(settings: Settings): void {
   const { verifier, attester, presenter, trustedVerifiers, peerCredentials, ownCredentials } = settings
   if (canDemand(settings, 'background-check')) {
-    checkEvidenceTypes(
-      'evidence_request',
-      evidenceTypesFor(verifier, peerCredentials),
-      'peerCredentials',
-    )
+    checkEvidenceTypes('evidence_request', evidenceTypesFor(verifier, peerCredentials), 'peerCredentials')
   }
   if (canProve(settings, 'background-check')) {
-    checkEvidenceTypes(
-      'evidence_proposal',
-      evidenceTypesFor(attester, ownCredentials),
-      'ownCredentials',
-    )
+    checkEvidenceTypes('evidence_proposal', evidenceTypesFor(attester, ownCredentials), 'ownCredentials')
   }
   if (canDemand(settings, 'passport')) checkVerifiers('results_request', trustedVerifiers)
   if (canProve(settings, 'passport')) checkVerifiers('results_proposal', presenter?.verifiers ?? [])

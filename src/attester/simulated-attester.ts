@@ -7,7 +7,8 @@ import {
   SIMULATED_MEDIA_TYPE,
   type SimulatedClaims,
   type SoftwareComponent,
- speaksForKey,} from '../evidence/index.js'
+  speaksForKey,
+} from '../evidence/index.js'
 import {
   type Attester,
   type Cmw,

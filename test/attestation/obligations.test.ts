@@ -99,6 +99,30 @@ describe('a client', () => {
     )
   })
 
+  test('neither asks for nor offers what speaks for no key in place of a certificate', async () => {
+    const types = [TEST_EVIDENCE, 'application/eat+cwt']
+    const keyless = [TEST_EVIDENCE]
+    const { evidenceRequest } = await offerOf({
+      verifier: new FakeVerifier({ types, keyless }),
+      peerCredentials: ['attestation-only', 'x509'],
+    })
+    assert.deepEqual(evidenceRequest?.supportedEvidenceTypes, [
+      { credentialKind: 0, type: 263 },
+      { credentialKind: 1, type: TEST_EVIDENCE },
+      { credentialKind: 1, type: 263 },
+    ])
+    const { evidenceProposal } = await offerOf({
+      attester: new FakeAttester({ types, keyless }),
+      identityKey: bareKeys.client,
+      ownCredentials: ['attestation-only', 'x509'],
+    })
+    assert.deepEqual(evidenceProposal, [
+      { credentialKind: 0, type: 263 },
+      { credentialKind: 1, type: TEST_EVIDENCE },
+      { credentialKind: 1, type: 263 },
+    ])
+  })
+
   test('R-C2: leaves out what it is not configured to produce for this server', async () => {
     const attester = new FakeAttester({ types: [TEST_EVIDENCE, 'application/eat+cwt'] })
     const asked: unknown[] = []
@@ -250,6 +274,27 @@ describe('a server', () => {
     }
     const pair = await connect(client({ verifier: new FakeVerifier() }), attesting)
     assertRefused(pair, 'server', 'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE', unsupported_evidence)
+  })
+
+  test('does not choose what speaks for no key in place of a certificate, whoever asks for it', async () => {
+    const keyless = [TEST_EVIDENCE]
+    const attesting = server({ attester: new FakeAttester({ keyless }), ownCredentials: BOTH })
+    const both = await connect(
+      client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only', 'x509'] }),
+      attesting,
+    )
+    assert.equal(both.client.status?.peer.negotiated?.credential, 'x509')
+    const alone = client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only'] })
+    const pair = await connect(alone, attesting)
+    assertRefused(pair, 'server', 'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE', unsupported_evidence)
+    const demanding = server({ verifier: new FakeVerifier({ keyless }), peerCredentials: ['attestation-only', 'x509'] })
+    const proposing = client({
+      attester: new FakeAttester(),
+      identityKey: bareKeys.client,
+      ownCredentials: ['attestation-only', 'x509'],
+    })
+    const other = await connect(proposing, demanding)
+    assert.equal(other.server.status?.peer.negotiated?.credential, 'x509')
   })
 
   test('R-S1: with no Verifier in common fails with unsupported_verifiers', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type AttestationOptions, createAttestation } from '#src/attestation/index.js'
 import { MisuseError } from '#src/handshake/index.js'
-import { bareKeys, FakeAttester, FakePresenter, FakeVerifier, type Side } from './support.js'
+import { bareKeys, FakeAttester, FakePresenter, FakeVerifier, type Side, TEST_EVIDENCE } from './support.js'
 
 const verifier = new FakeVerifier()
 const attester = new FakeAttester()
@@ -30,6 +30,22 @@ const wrong: readonly [name: string, options: unknown, complaint: RegExp, side?:
   ['a credential twice', { peerCredentials: ['x509', 'x509'] }, /twice/],
   ['an unknown model', { models: ['visa'] }, /models is "visa"/],
   ['models that leave nothing', { verifier: new FakeVerifier({ types: [] }), models: ['background-check'] }, /neither/],
+  [
+    'Evidence without a key where there is no certificate',
+    {
+      verifier: new FakeVerifier({ keyless: [TEST_EVIDENCE] }),
+      peerCredentials: ['attestation-only'],
+      models: ['background-check'],
+    },
+    /speaks for no key can only come beside X.509/,
+  ],
+  [
+    'an attester without a certificate whose Evidence speaks for no key',
+    { verifier: undefined, attester: new FakeAttester({ keyless: [TEST_EVIDENCE] }), identityKey },
+    /speaks for no key can only come beside X.509/,
+    'client',
+    false,
+  ],
   ['models that leave an attester nothing', { attester, models: ['passport'] }, /nothing to do for the attester/],
   ['disclosure of a server', { attester, disclosure: {} }, /is for clients/, 'server'],
   [

@@ -49,6 +49,8 @@ export interface FakeAttesterOptions {
   readonly measurement?: string
   readonly alter?: (claims: Claims) => Claims
   readonly hasKey?: boolean
+  /** Types that speak for no key. */
+  readonly keyless?: readonly string[]
 }
 
 /** An Attester that remembers what it was asked for. */
@@ -64,6 +66,10 @@ export class FakeAttester implements Attester {
 
   challengeLength(type: string): number | undefined {
     return type === FIXED_EVIDENCE ? 48 : undefined
+  }
+
+  speaksForKey(type: string): boolean {
+    return !this.#options.keyless?.includes(type)
   }
 
   async evidence(request: {
@@ -88,6 +94,8 @@ export class FakeAttester implements Attester {
 export interface FakeVerifierOptions {
   readonly identity?: string
   readonly types?: readonly string[]
+  /** Types that speak for no key. */
+  readonly keyless?: readonly string[]
   readonly trusted?: readonly string[]
   readonly nonce?: () => Uint8Array
   readonly alter?: (result: AttestationResult) => AttestationResult
@@ -118,6 +126,10 @@ export class FakeVerifier implements Verifier {
 
   challengeLength(type: string): number | undefined {
     return type === FIXED_EVIDENCE ? 48 : undefined
+  }
+
+  speaksForKey(type: string): boolean {
+    return !this.#options.keyless?.includes(type)
   }
 
   async newSession(options: { readonly signal: AbortSignal }): Promise<VerifierSession> {

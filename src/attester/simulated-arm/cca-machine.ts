@@ -10,7 +10,8 @@ import {
   encodeKeyClaims,
   encodeRealmKey,
   reportDataFor,
- speaksForKey,} from '../../evidence/index.js'
+  speaksForKey,
+} from '../../evidence/index.js'
 import {
   type Attester,
   type CborValue,

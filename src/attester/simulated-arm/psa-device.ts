@@ -6,7 +6,8 @@ import {
   PSA_MEDIA_TYPE,
   PSA_PROFILE,
   type PsaClaims,
- speaksForKey,} from '../../evidence/index.js'
+  speaksForKey,
+} from '../../evidence/index.js'
 import {
   type Attester,
   type Cmw,

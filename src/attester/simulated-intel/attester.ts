@@ -6,8 +6,9 @@ import {
   makeBoundReport,
   reportDataFor,
   sgxQuotes,
+  speaksForKey,
   tdxQuotes,
- speaksForKey,} from '../../evidence/index.js'
+} from '../../evidence/index.js'
 import { type Attester, type Cmw, type EvidenceRequest, Indicator } from '../../rats/index.js'
 import type { SimulatedIntelPlatform } from './platform.js'
 import type { SimulatedSgxReport, SimulatedTdReport } from './report-bodies.js'

@@ -7,9 +7,10 @@ import {
   type PcrSelection,
   pcrDigestOf,
   type RegisterHash,
+  speaksForKey,
   TPM_MEDIA_TYPE,
   tpmHashLength,
- speaksForKey,} from '../../evidence/index.js'
+} from '../../evidence/index.js'
 import {
   type Attester,
   type CborValue,
@@ -100,6 +101,10 @@ export class SimulatedTpm implements Attester {
       const held = values.get(register)
       if (held) values.set(register, hash(bank, held, hash(bank, data)))
     }
+  }
+
+  speaksForKey(type: string): boolean {
+    return speaksForKey(type)
   }
 
   challengeLength(): undefined {
