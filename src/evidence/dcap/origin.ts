@@ -62,15 +62,16 @@ interface Parts {
 }
 
 /** Each part of the platform has to be one that the collateral knows, and reach a level that it rates. */
-function checkParts(quote: Quote, pck: PckFacts, { tcbInfo, qeIdentity }: CheckedCollateral): Parts {
+function checkParts(quote: Quote, pck: PckFacts, collateral: CheckedCollateral): Parts {
   const { body } = quote
+  const { tcbInfo, qeIdentity } = collateral
   const qe = checkQe(quote, qeIdentity)
   const module = body.type === 'SGX' ? null : checkModule(body, tcbInfo)
   const level = checkLevel(quote, pck, tcbInfo)
   const findings = [qe.finding, ...(module ? [module.finding] : []), level.finding]
   if (!qe.level || !level.level || (module && !module.finding.check.passed)) return { findings, rating: undefined }
-  const rating = rateTcb(body, pck, tcbInfo, qeIdentity, level.level, module?.rating, qe.level)
-  return { findings, rating }
+  const reached = { level: level.level, module: module?.rating, qe: qe.level }
+  return { findings, rating: rateTcb(body, pck, collateral, reached) }
 }
 
 function checkQe({ qeReport }: Quote, identity: QeIdentity): { finding: Finding; level: IsvSvnLevel | undefined } {

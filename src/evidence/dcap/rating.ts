@@ -8,11 +8,7 @@ import type { IsvSvnLevel, ModuleIdentity, Rating, TcbInfo, TcbLevel, TdxModuleI
 import { type CollateralStatus, converge, isOutOfDate, needsConfiguration, type TcbStatus } from './tcb-status.js'
 
 /** How collateral rates the platform of a quote, part by part. */
-export interface TcbRating {
-  readonly level: TcbLevel
-  /** The TDX module that the TD was launched by; undefined where it is rated with the platform, or is none. */
-  readonly module: ModuleRating | undefined
-  readonly qe: IsvSvnLevel
+export interface TcbRating extends ReachedLevels {
   /** The level's status, lowered by those of the TDX module and of the Quoting Enclave. */
   readonly converged: CollateralStatus
   /** `converged`, or that launching the TD again would be enough. */
@@ -26,30 +22,34 @@ export interface ModuleRating extends IsvSvnLevel {
   readonly id: string
 }
 
-/** Rates a TCB. @param level the platform's @param module the TDX module's @param qe the Quoting Enclave's */
+/** The levels that the parts of a platform were found to reach. */
+export interface ReachedLevels {
+  readonly level: TcbLevel
+  /** Undefined where the TDX module is rated with the platform, or there is none. */
+  readonly module: ModuleRating | undefined
+  readonly qe: IsvSvnLevel
+}
+
+/** Rates a TCB by the levels that its parts reach. */
 export function rateTcb(
   body: SgxReport | TdReport,
   pck: PckFacts,
-  tcbInfo: TcbInfo,
-  identity: QeIdentity,
-  level: TcbLevel,
-  module: ModuleRating | undefined,
-  qe: IsvSvnLevel,
+  { tcbInfo, qeIdentity }: { readonly tcbInfo: TcbInfo; readonly qeIdentity: QeIdentity },
+  reached: ReachedLevels,
 ): TcbRating {
+  const { level, module, qe } = reached
   const converged = converge(module ? converge(level.status, module.status) : level.status, qe.status)
   const isRelaunchEnough = isOutOfDate(converged) && body.type !== 'SGX' && wouldRelaunchDo(body, pck, tcbInfo, qe)
   const status = isRelaunchEnough ? relaunched(converged, pck, tcbInfo) : converged
-  const rated: Rating[] = module ? [level, module, qe] : [level, qe]
-  const modules = module && [...tcbInfo.tdxModuleIdentities.values()].find(({ id }) => id === module.id)
+  const moduleLevels = [...tcbInfo.tdxModuleIdentities.values()].find(({ id }) => id === module?.id)?.levels ?? []
   const since = [
     outdatedSince(level, tcbInfo.levels),
-    module ? outdatedSince(module, modules?.levels ?? []) : null,
-    outdatedSince(qe, identity.levels),
+    module ? outdatedSince(module, moduleLevels) : null,
+    outdatedSince(qe, qeIdentity.levels),
   ].filter(time => time !== null)
+  const rated: readonly Rating[] = module ? [level, module, qe] : [level, qe]
   return {
-    level,
-    module,
-    qe,
+    ...reached,
     converged,
     status,
     standing: {
