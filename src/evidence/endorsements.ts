@@ -1,5 +1,6 @@
 import { hex } from '../bytes/index.js'
 import { hash, type PublicKey } from '../crypto/index.js'
+import type { AndroidKeyEndorsements } from './android-key/platform.js'
 import type { DcapEndorsements, FixedDcapEndorsements } from './dcap/endorsements.js'
 import type { SnpEndorsements } from './sev-snp/endorsements.js'
 import type { FixedSnpEndorsements } from './sev-snp/fixed-endorsements.js'
@@ -16,6 +17,8 @@ export interface Endorsements {
   readonly sevSnp?: SnpEndorsements
   /** Intel's collateral for SGX and TDX; absent where there is none. */
   readonly dcap?: DcapEndorsements
+  /** What is known of Android's certificates. */
+  readonly androidKey?: AndroidKeyEndorsements
 }
 
 /** Keys by the name of the instance that signs with them: a PSA Instance ID, a CCA platform's, a TPM's AK name. */
@@ -103,6 +106,7 @@ export interface FixedEndorsementsOptions {
   readonly instanceSecrets?: readonly InstanceSecret[]
   readonly sevSnp?: FixedSnpEndorsements
   readonly dcap?: FixedDcapEndorsements
+  readonly androidKey?: AndroidKeyEndorsements
 }
 
 /** Endorsements that were all configured, and a source of them that never waits. */
@@ -111,11 +115,13 @@ export class FixedEndorsements implements EndorsementSource, Endorsements {
   readonly instanceKeys: InstanceKeys
   readonly sevSnp?: SnpEndorsements
   readonly dcap?: DcapEndorsements
+  readonly androidKey?: AndroidKeyEndorsements
 
   /** @throws TypeError if two keys are registered for one instance, or a secret is shorter than 32 bytes */
   constructor(options: FixedEndorsementsOptions = {}) {
     if (options.sevSnp) this.sevSnp = options.sevSnp
     if (options.dcap) this.dcap = options.dcap
+    if (options.androidKey) this.androidKey = options.androidKey
     const keys = new Map<string, PublicKey>()
     const secrets = new Map<string, Uint8Array>()
     for (const { kind, id, key } of options.instanceKeys ?? []) keys.set(newName(kind, id, keys, secrets), key)
@@ -134,6 +140,10 @@ export class FixedEndorsements implements EndorsementSource, Endorsements {
       ...[...secrets].map(([name, secret]) => `${name} secret ${hex(hash('sha256', secret))}`),
     ].sort()
     if (options.sevSnp) entries.push(`sev-snp ${options.sevSnp.digest}`)
+    if (options.androidKey) {
+      const { revokedSerialNumbers, acceptsUnmarkedCas } = options.androidKey
+      entries.push(`android-key ${acceptsUnmarkedCas ?? false} ${[...(revokedSerialNumbers ?? [])].sort().join(' ')}`)
+    }
     if (options.dcap) entries.push(`dcap ${options.dcap.digest}`)
     this.digest = hex(hash('sha256', new TextEncoder().encode(entries.join())))
   }

@@ -1,4 +1,5 @@
 import { type Cmw, sameMediaType, typeOfCmw } from '../rats/index.js'
+import { androidKeyChain } from './android-key/format.js'
 import { nitroFormat } from './aws-nitro/format.js'
 import { bareReport, boundReport } from './bound/format.js'
 import { sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
@@ -25,6 +26,7 @@ export const evidenceFormats: readonly EvidenceFormat[] = [
   tpmBundle,
   parsecTpmBundle,
   enactTrustToken,
+  androidKeyChain,
   simulatedToken,
 ]
 

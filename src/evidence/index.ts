@@ -1,3 +1,13 @@
+export type { ApplicationId, AuthorizationList, RootOfTrust } from './android-key/authorization-list.js'
+export { ANDROID_KEY_MEDIA_TYPE } from './android-key/format.js'
+export {
+  KEY_DESCRIPTION,
+  type KeyDescription,
+  keyDescriptionOf,
+  type SecurityLevel,
+  securityLevels,
+} from './android-key/key-description.js'
+export { type AndroidKeyEndorsements, type AndroidKeyEvidence, androidKeyPlatform } from './android-key/platform.js'
 export { type AppraisedReport, appraiseReport, type RegisteredPlatform, registered } from './appraise-platform.js'
 export { decodeNitroDocument, type NitroDocument } from './aws-nitro/document.js'
 export { NITRO_MEDIA_TYPE } from './aws-nitro/format.js'

@@ -1,6 +1,6 @@
 import { CertificateError } from '../x509/index.js'
 import { Assertion, type Finding, failed, passed } from './finding.js'
-import type { PlatformRoots, PresentedChain, TrustedChain } from './platform-roots.js'
+import type { PlatformRoots, PresentedChain, RootOptions, TrustedChain } from './platform-roots.js'
 
 /** A chain that a report came with, checked: the finding, and what the signature can be checked with if it held. */
 export interface CheckedChain {
@@ -11,14 +11,20 @@ export interface CheckedChain {
 /** Checks the chain of certificates that a report came with, the signer's first.
  *  @param kind the kind of platform that the roots are for, for the sentences
  *  @param at milliseconds since 1970 */
-export function checkOriginChain(kind: string, chain: PresentedChain, roots: PlatformRoots, at: number): CheckedChain {
+export function checkOriginChain(
+  kind: string,
+  chain: PresentedChain,
+  roots: PlatformRoots,
+  at: number,
+  options: RootOptions = {},
+): CheckedChain {
   const subject = {
     name: 'chain',
     expected: `up to a root for ${kind}`,
     source: `the roots configured for ${kind}`,
   }
   try {
-    const trusted = roots.check(chain, at)
+    const trusted = roots.check(chain, at, options)
     return { finding: passed({ ...subject, actual: trusted.root }), trusted }
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error
@@ -30,7 +36,8 @@ export function checkOriginChain(kind: string, chain: PresentedChain, roots: Pla
   }
 }
 
-const REMEDIES: Readonly<Record<string, string>> = {
+/** What to do about a chain, by the reason it was refused for. */
+export const REMEDIES: Readonly<Record<string, string>> = {
   unknown_ca: 'if platforms of this maker are to be trusted, configure the root of their certificates',
   certificate_expired: 'compare the clocks of both machines; if they are right, have the platform certified anew',
   certificate_revoked: 'take the platform out of service: its vendor has revoked it',

@@ -1,6 +1,13 @@
 import { equalBytes, hex, utf8 } from '../bytes/index.js'
 import { hash, type PublicKey } from '../crypto/index.js'
-import { type Certificate, certificatesIn, checkChain, describeName, TrustAnchors } from '../x509/index.js'
+import {
+  type Certificate,
+  certificatesIn,
+  checkChain,
+  describeName,
+  parseCertificate,
+  TrustAnchors,
+} from '../x509/index.js'
 import { isSimulatedName } from './simulated/mark.js'
 
 /** A chain as a platform presents it: DER of each certificate, or PEM of them all. */
@@ -65,18 +72,39 @@ export class PlatformRoots {
   /** Checks a chain, the signer's certificate first.
    *  @param at milliseconds since 1970
    *  @throws CertificateError if it does not lead to a root, or not at that time */
-  check(chain: PresentedChain, at: number): TrustedChain {
-    const key = keyOf(chain)
+  check(chain: PresentedChain, at: number, options: RootOptions = {}): TrustedChain {
+    const key = `${options.trustsKeys ?? false} ${options.caMarks ?? ''} ${keyOf(chain)}`
     const held = this.#verdicts.get(key)
     if (held && held.notBefore <= at && at <= held.notAfter) return held.chain
     const presented = certificatesOf(chain)
-    const path = checkChain({ chain: presented, anchors: this.#anchors, at })
+    const anchors = options.trustsKeys ? this.#withOwn(presented) : this.#anchors
+    const path = checkChain({ chain: presented, anchors, at, caMarks: options.caMarks })
     const verdict = verdictOf(path, presented)
     this.#verdicts.delete(key)
     if (this.#verdicts.size >= MOST_VERDICTS) this.#verdicts.delete(oldest(this.#verdicts))
     this.#verdicts.set(key, verdict)
     return verdict.chain
   }
+
+  /** The anchors, and those certificates of a chain that hold the key of one. Whatever such a certificate says, it can
+   *  have signed nothing that the root did not. */
+  #withOwn(chain: readonly Uint8Array[]): TrustAnchors {
+    const trusted = this.#anchors.certificates
+    const own = chain.slice(1).filter(der => {
+      const { spki } = parseCertificate(der)
+      return trusted.some(anchor => equalBytes(anchor.spki, spki))
+    })
+    return TrustAnchors.from([...trusted.map(({ der }) => der), ...own])
+  }
+}
+
+/** How a chain is checked where a vendor does otherwise than RFC 5280. */
+export interface RootOptions {
+  /** Whether a certificate in the chain counts as a root if it has the key of one: for vendors that have issued several
+   *  for one key. */
+  readonly trustsKeys?: boolean
+  /** As `ChainCheck` has it. */
+  readonly caMarks?: 'required' | 'ignored'
 }
 
 /** A chain that was found good, and the time in which all of its certificates are valid. */

@@ -1,3 +1,4 @@
+import { androidKeyPlatform } from './android-key/platform.js'
 import { type RegisteredPlatform, registered } from './appraise-platform.js'
 import { nitroPlatform } from './aws-nitro/platform.js'
 import { ccaPlatform, ccaRealm } from './cca/platform.js'
@@ -19,6 +20,7 @@ export const platforms: readonly RegisteredPlatform[] = [
   registered(ccaPlatform),
   registered(ccaRealm),
   registered(tpmPlatform),
+  registered(androidKeyPlatform),
   registered(simulatedPlatform),
 ]
 

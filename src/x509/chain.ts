@@ -24,6 +24,9 @@ export interface ChainCheck {
   /** `every` (the default): each certificate below the anchor needs a list in force by its issuer. `given`: those
    *  certificates do whose issuer has a list among `crls`. */
   readonly crlCoverage?: 'every' | 'given' | undefined
+  /** `ignored`: issuers need not say that they are CAs, as RFC 5280 §4.2.1.9 demands, and may even say the contrary. For
+   *  hierarchies that are known to be so, whose caller sees to it that no end entity has issued anything. */
+  readonly caMarks?: 'required' | 'ignored' | undefined
 }
 
 /** Finds a path from the end entity to a trust anchor and checks it (RFC 5280 §6.1).
@@ -143,7 +146,7 @@ class Search {
       // First, so that what is said about the issuer is not said about somebody else of its name.
       this.#checkSignature(child, issuer, signatureSchemes)
       checkAlone(issuer, at)
-      checkIssuer(issuer, path, isAnchor)
+      checkIssuer(issuer, path, isAnchor, this.#check.caMarks === 'ignored')
       if (purpose !== undefined) checkPurpose(issuer, purpose)
       if (issuer.nameConstraints) {
         for (const [i, certificate] of path.slice(0, -1).entries()) {
@@ -211,14 +214,19 @@ function inOrder(candidates: readonly Certificate[], { authorityKeyIdentifier }:
   return [...candidates].sort((a, b) => rank(a) - rank(b))
 }
 
-function checkIssuer(issuer: Certificate, path: readonly Certificate[], isAnchor: boolean): void {
+function checkIssuer(
+  issuer: Certificate,
+  path: readonly Certificate[],
+  isAnchor: boolean,
+  ignoresMarks: boolean,
+): void {
   const name = describeName(issuer.subject)
   // Without extensions a certificate cannot say that it is a CA. A root of that age is believed to be one because it was
   // chosen as an anchor (RFC 5280 §6.1.4 (k)).
-  if (!issuer.basicConstraints?.isCa && !(isAnchor && issuer.version < 3)) {
+  if (!issuer.basicConstraints?.isCa && !(isAnchor && issuer.version < 3) && !ignoresMarks) {
     throw refusal('ERR_X509_NOT_A_CA', `${name} is not a CA but has issued a certificate`)
   }
-  if (issuer.keyUsage !== undefined && (issuer.keyUsage & KeyUsage.keyCertSign) === 0) {
+  if (issuer.keyUsage !== undefined && (issuer.keyUsage & KeyUsage.keyCertSign) === 0 && !ignoresMarks) {
     throw refusal('ERR_X509_NOT_A_CA', `the keyUsage of ${name} does not have keyCertSign`)
   }
   const most = issuer.basicConstraints?.pathLength

@@ -1,4 +1,5 @@
 import type { Adapter } from './adapter.js'
+import { androidKey } from './adapters/android-key.js'
 import { awsNitro } from './adapters/aws-nitro.js'
 import { cca } from './adapters/cca.js'
 import { cmw } from './adapters/cmw.js'
@@ -17,6 +18,7 @@ export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
   'aws-nitro': awsNitro,
   'nvidia-gpu': nvidiaGpu,
   psa,
+  'android-key': androidKey,
   'sev-snp': sevSnp,
   sgx: sgxAdapter,
   tdx: tdxAdapter,
