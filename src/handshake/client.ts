@@ -254,8 +254,11 @@ function helloExtensions(
       ext.keyShare.client_hello,
       shares.map(({ group, keyExchange }) => ({ group, keyExchange })),
     ),
-    extensionValue(ext.pskKeyExchangeModes.client_hello, [ext.PskKeyExchangeMode.psk_dhe_ke]),
   )
+  // RFC 8446 §4.2.9: without it a server selects no PSK and sends no ticket.
+  if (!config.plug?.forbidsPsk) {
+    values.push(extensionValue(ext.pskKeyExchangeModes.client_hello, [ext.PskKeyExchangeMode.psk_dhe_ke]))
+  }
   // RFC 8446 §4.2.3: it is sent only where certificates may be signed otherwise than handshakes.
   values.push(extensionValue(ext.signatureAlgorithmsCert.client_hello, [...config.certificateSchemes]))
   if (config.alpn.length > 0) values.push(extensionValue(ext.alpn.client_hello, [...config.alpn]))

@@ -19,6 +19,7 @@ export type {
   PeerCheck,
   ServerConfig,
 } from './config.js'
+export { ControlChannel } from './control-channel.js'
 export type {
   Authentication,
   AuthenticationEntry,
@@ -47,7 +48,7 @@ export {
 export { CertificateType, clientCertificateType, serverCertificateType, statusRequest } from './extensions.js'
 export { KeyLog } from './key-log.js'
 export { EarlySecret, Exporter, HandshakeSecret, type LabelPrefix, MainSecret, TrafficSecret } from './key-schedule.js'
-export { Machine, receive, type Step, until, type Wait } from './machine.js'
+export { Machine, receive, receiveBefore, type Step, until, type Wait } from './machine.js'
 export {
   Certificate,
   ClientHello,
@@ -64,7 +65,16 @@ export {
 } from './messages.js'
 export { makeTickets, readTicket } from './new-session-ticket.js'
 export { type PeerCheckOptions, peerCheck } from './peer-check.js'
-export type { Authenticator, EarlyView, Plug, PlugAnswer, PlugOffer, View } from './plug.js'
+export type {
+  Authenticator,
+  ControlSession,
+  EarlyView,
+  Plug,
+  PlugAnswer,
+  PlugControl,
+  PlugOffer,
+  View,
+} from './plug.js'
 export { dtls13, type Protocol, tls13 } from './protocol.js'
 export { serverHandshake } from './server.js'
 export { decodeSession, encodeSession, type Session, type TicketState } from './session.js'

@@ -1,8 +1,10 @@
 import { ProtocolError } from './alert.js'
 import { type Message, messageName } from './messages.js'
 
-/** What a paused handshake waits for: one of some messages, or the outside world. */
-export type Wait = { readonly receive: readonly number[] } | { readonly promise: Promise<unknown> }
+/** What a paused handshake waits for: one of some messages, the outside world, or whichever of the two comes first. */
+export type Wait =
+  | { readonly receive: readonly number[]; readonly alarm?: Promise<undefined> }
+  | { readonly promise: Promise<unknown> }
 
 /** A part of a handshake: it reads like the RFC and pauses only in `receive` and `until`. */
 export type Step<T> = Generator<Wait, T, unknown>
@@ -11,6 +13,13 @@ export type Step<T> = Generator<Wait, T, unknown>
 export function* receive(...types: readonly number[]): Step<Message> {
   // The machine resumes a `receive` with a message of one of the types, and with nothing else.
   return (yield { receive: types }) as Message
+}
+
+/** Waits for the next message, which has to be of this type, but no longer than until `alarm` is fulfilled.
+ *  @returns undefined if it was the alarm */
+export function* receiveBefore(alarm: Promise<undefined>, type: number): Step<Message | undefined> {
+  // The machine resumes with a message of the type, or with what the alarm was fulfilled with.
+  return (yield { receive: [type], alarm }) as Message | undefined
 }
 
 /** Waits for a value; one that is there already costs no pause. */
@@ -26,6 +35,8 @@ export class Machine<T> {
   #wait: Wait | undefined
   #settled: { readonly value: unknown } | { readonly error: unknown } | undefined
   #pause: Promise<void> | undefined
+  /** Whether a message is welcome, whatever else is waited for. */
+  #isListening = false
   #result: { readonly value: T } | undefined
 
   constructor(steps: Step<T>) {
@@ -39,7 +50,12 @@ export class Machine<T> {
 
   /** Settles when the world has answered; call `resume` then. Undefined unless the handshake waits for the world. */
   get pause(): Promise<void> | undefined {
-    return this.#pause
+    return this.#isListening ? undefined : this.#pause
+  }
+
+  /** Settles when the steps no longer want to wait for a message; call `resume` then. */
+  get alarm(): Promise<void> | undefined {
+    return this.#isListening ? this.#pause : undefined
   }
 
   /** Runs up to the first pause. */
@@ -50,6 +66,8 @@ export class Machine<T> {
   /** Gives the next message. Not while `pause` is set. @throws ProtocolError unexpected_message */
   receive(message: Message): void {
     this.expect(message.type)
+    this.#pause = undefined
+    this.#settled = undefined
     this.#advance(() => this.#steps.next(message))
   }
 
@@ -90,12 +108,14 @@ export class Machine<T> {
       return
     }
     this.#wait = value
-    if ('promise' in value) {
+    this.#isListening = 'receive' in value
+    const awaited = 'promise' in value ? value.promise : value.alarm
+    if (awaited) {
       // A machine that was stopped meanwhile has no use for the answer.
       const settle = (settled: { readonly value: unknown } | { readonly error: unknown }) => {
         if (this.#pause === pause) this.#settled = settled
       }
-      const pause = value.promise.then(
+      const pause = awaited.then(
         answer => settle({ value: answer }),
         error => settle({ error }),
       )

@@ -9,7 +9,7 @@ import { tableWith } from './table.js'
 export function makeTickets(config: ServerConfig, established: Established): readonly Uint8Array[] {
   const { tickets, plug, entropy } = config
   const plugState = plug ? plug.saveSession() : NO_STATE
-  if (!tickets || plugState === null || !established.isResumable) return []
+  if (!tickets || plugState === null || plug?.forbidsPsk || !established.isResumable) return []
   // A ticket has to fit its message, and the ClientHello that brings it back.
   const chainLength = established.peerChain.chain.reduce((sum, { length }) => sum + length, 0)
   if (chainLength + plugState.length > MAX_STATE_LENGTH) return []
@@ -56,7 +56,7 @@ export function readTicket(
   const { ticketLifetime, ticketAgeAdd, ticketNonce, ticket, extensions } = decodeMessage(NewSessionTicket, message)
   tableWith(config.plug).readOffer('new_session_ticket', extensions)
   const plugState = config.plug ? config.plug.saveSession() : NO_STATE
-  if (ticketLifetime === 0 || plugState === null) return null
+  if (ticketLifetime === 0 || plugState === null || config.plug?.forbidsPsk) return null
   return {
     protocolVersion: established.version,
     cipherSuite: established.suite.id,

@@ -1,6 +1,7 @@
-import type { PublicKey } from '../crypto/index.js'
+import type { Entropy, PublicKey } from '../crypto/index.js'
 import type { Suite } from './cipher-suite.js'
 import type { Authentication, Credential } from './credential.js'
+import type { Established } from './established.js'
 import type { ExtensionRow, Extensions, ExtensionValue } from './extension-table.js'
 import type { Step } from './machine.js'
 import type { Message } from './messages.js'
@@ -69,9 +70,38 @@ export interface Plug {
   complete(): void
   /** What a later connection that resumes this one has to know; null if it must not be resumed. */
   saveSession(): Uint8Array | null
+  /** Whether nothing but a certificate may authenticate the connection: no PSK is offered or taken, no ticket is issued
+   *  or kept. */
+  readonly forbidsPsk?: boolean
+  /** What it does after the handshake; undefined: nothing. */
+  readonly control?: PlugControl
   /** Whether a session may be resumed now, given what `saveSession` said then; asked before it is offered (client) or
    *  accepted (server). */
   restoreSession(state: Uint8Array): boolean
+}
+
+/** Handshake messages of a plug's own, after the handshake. */
+export interface PlugControl {
+  /** HandshakeType of its messages. */
+  readonly messageType: number
+  /** The largest body that it takes, in bytes. */
+  readonly maxLength: number
+  /** Runs from the end of the handshake until the end of the connection, and waits for no messages but its own. What it
+   *  throws ends the connection. No application data passes, either way, before it opens the gate. */
+  run(session: ControlSession): Step<void>
+}
+
+/** What a plug has to work with after the handshake. */
+export interface ControlSession {
+  readonly side: 'client' | 'server'
+  readonly established: Established
+  readonly entropy: Entropy
+  /** Fires when the connection is over, whatever the reason. */
+  readonly signal: AbortSignal
+  /** Sends a message. Nothing is sent any more once we have said that no more comes. */
+  send(body: Uint8Array): void
+  /** Application data may pass from here on. */
+  openGate(): void
 }
 
 /** What a plug puts into the ClientHello. */

@@ -27,6 +27,7 @@ export interface PskOffer {
 /** The PSKs to offer: the session first, if it may still be resumed, then the external ones. */
 export function* pskOffers(config: ClientConfig, protocol: Protocol): Step<readonly PskOffer[]> {
   const offers: PskOffer[] = []
+  if (config.plug?.forbidsPsk) return offers
   const { session } = config
   const suite = session && suiteOf(session.cipherSuite)
   const rechecked =

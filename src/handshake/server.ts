@@ -370,7 +370,7 @@ function* choosePsk(
 ): Step<{ readonly suite: Suite; readonly psk: AcceptedPsk | undefined }> {
   const offered = offer.extensions.get(ext.preSharedKey.client_hello)
   const without = { suite: suites[0], psk: undefined }
-  if (!offered || !takesDheKe(offer)) return without
+  if (!offered || !takesDheKe(offer) || hs.config.plug?.forbidsPsk) return without
   for (const [index, { identity }] of offered.identities.slice(0, MAX_IDENTITIES).entries()) {
     const psk = yield* lookUpPsk(hs, offer, identity, suites[0])
     const suite = suites.find(({ hash }) => hash === psk?.hash)

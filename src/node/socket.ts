@@ -44,8 +44,8 @@ export class AttestedSocket extends TransportSocket {
   #begun: Begun | undefined
   #established: Established | undefined
   #session: Uint8Array | undefined
-  /** The pause of the handshake that is being waited for. */
-  #awaited: Promise<void> | undefined
+  /** What the connection waits for and we wait for too. */
+  readonly #awaited = new Set<Promise<void>>()
   #wantsData = false
   #isFlowing = true
   #hasTransportEnded = false
@@ -322,17 +322,18 @@ export class AttestedSocket extends TransportSocket {
   }
 
   #await(connection: TlsConnection): void {
-    const { pause } = connection
-    if (!pause || pause === this.#awaited) return
-    this.#awaited = pause
-    const resume = () => {
-      this.#awaited = undefined
-      if (this.destroyed) return
-      connection.resume()
-      this.#pump()
+    for (const awaited of [connection.pause, connection.background]) {
+      if (!awaited || this.#awaited.has(awaited)) continue
+      this.#awaited.add(awaited)
+      const resume = () => {
+        this.#awaited.delete(awaited)
+        if (this.destroyed) return
+        connection.resume()
+        this.#pump()
+      }
+      // Out of the promise, so that what a listener throws is an uncaught exception as everywhere.
+      awaited.then(() => process.nextTick(resume))
     }
-    // Out of the promise, so that what a listener throws is an uncaught exception as everywhere.
-    pause.then(() => process.nextTick(resume))
   }
 
   #take(event: ConnectionEvent): void {

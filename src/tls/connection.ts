@@ -5,6 +5,7 @@ import {
   alertFor,
   type Carrier,
   type ClientConfig,
+  ControlChannel,
   clientHandshake,
   type Direction,
   decodeMessage,
@@ -37,7 +38,8 @@ import { type PaddingRule, RecordWriter } from './record-writer.js'
 
 /** What a connection tells the one who drives it. */
 export type ConnectionEvent =
-  /** The handshake is complete: application data may be written, and may come. */
+  /** The handshake is complete, and what a plug had to do before application data is done: such data may be written, and
+   *  may come. */
   | { readonly type: 'established'; readonly established: Established }
   /** Application data. The buffer is the receiver's to keep. */
   | { readonly type: 'data'; readonly data: Uint8Array }
@@ -69,7 +71,8 @@ export interface RecordOptions {
  *  D. Output, to be drained after every B and C: `takeOutput` for the transport, `nextEvent` for the application.
  *
  *  While `pause` is set the handshake waits for the outside world: call `resume` when it settles. What is received
- *  meanwhile is kept, unread and bounded, so the driver should stop reading. */
+ *  meanwhile is kept, unread and bounded, so the driver should stop reading. `background` is the same where reading goes
+ *  on meanwhile. */
 export class TlsConnection implements Carrier {
   readonly protocol = tls13
   readonly side: 'client' | 'server'
@@ -80,6 +83,8 @@ export class TlsConnection implements Carrier {
   readonly #recordsPerKey: number
   readonly #assembler: MessageAssembler
   #machine: Machine<Established> | undefined
+  /** What a plug does after the handshake. */
+  #control: ControlChannel | undefined
   #established: Established | undefined
   #handshakeExporter: Exporter | undefined
   #readSecret: TrafficSecret | undefined
@@ -118,7 +123,8 @@ export class TlsConnection implements Carrier {
     this.#assembler = new MessageAssembler(type => {
       // What is not welcome is refused before all of it has been waited for.
       this.#machine?.expect(type)
-      return limitOf(type, config)
+      const { control } = config.plug ?? {}
+      return type === control?.messageType ? control.maxLength : limitOf(type, config)
     })
     this.#machine = new Machine(
       side === 'client' ? clientHandshake(config, this, this.#keyLog) : serverHandshake(config, this, this.#keyLog),
@@ -136,7 +142,13 @@ export class TlsConnection implements Carrier {
 
   /** Settles when the world that the handshake waits for has answered; call `resume` then. */
   get pause(): Promise<void> | undefined {
-    return this.#machine?.pause
+    return this.#machine?.pause ?? this.#control?.pause
+  }
+
+  /** Settles when the world has answered, or a time is up, that something waits for while records are read; call `resume`
+   *  then. */
+  get background(): Promise<void> | undefined {
+    return this.#control?.background
   }
 
   /** Whether application data can be written. */
@@ -195,6 +207,8 @@ export class TlsConnection implements Carrier {
     this.#guard(() => {
       this.#machine?.resume()
       this.#afterStep()
+      this.#control?.resume()
+      this.#openWhenReady()
       this.#readMessages()
       this.#readRecords()
     })
@@ -390,8 +404,29 @@ export class TlsConnection implements Carrier {
     const established = result.value
     this.#machine = undefined
     this.#established = established
-    this.#state = 'open'
     this.#idle = { messages: 0, records: 0, alerts: 0 }
+    const { control } = this.#config.plug ?? {}
+    if (control) {
+      const carrier = {
+        send: (message: Uint8Array) => {
+          if (this.#hasSentClose || this.#state === 'closed') return
+          this.send(message)
+          this.endFlight()
+        },
+        // Looked at by few, and costly to have.
+        signal: () => this.signal,
+      }
+      this.#control = new ControlChannel(control, this.side, established, this.#config.entropy, carrier)
+      this.#control.start()
+    }
+    this.#openWhenReady()
+  }
+
+  /** Lets application data pass, once nothing stands in its way any more. */
+  #openWhenReady(): void {
+    const established = this.#established
+    if (!established || this.#state !== 'handshake' || (this.#control && !this.#control.isOpen)) return
+    this.#state = 'open'
     this.#events.push({ type: 'established', established })
     if (this.side === 'server' && 'tickets' in this.#config) {
       for (const ticket of makeTickets(this.#config, established)) this.send(ticket)
@@ -410,6 +445,11 @@ export class TlsConnection implements Carrier {
       this.#readKeyUpdate(message)
     } else if (message.type === HandshakeType.new_session_ticket && this.side === 'client') {
       this.#readTicket(message)
+    } else if (this.#control && message.type === this.#control.messageType) {
+      // Whether it is one too many is for the plug to say.
+      this.#idle.messages = 0
+      this.#control.receive(message)
+      this.#openWhenReady()
     } else {
       throw new ProtocolError('unexpected_message', `${messageName(message.type)} came after the handshake`)
     }
@@ -470,7 +510,8 @@ export class TlsConnection implements Carrier {
   /** RFC 8446 §5: dropped, if it is the one that middleboxes are fed with, between the first ClientHello and the peer's
    *  Finished. */
   #readChangeCipherSpec(content: Uint8Array): void {
-    const isInHandshake = this.#state === 'handshake' && (this.side === 'client' || this.#hasReceivedMessage)
+    const isInHandshake =
+      this.#machine !== undefined && this.#state === 'handshake' && (this.side === 'client' || this.#hasReceivedMessage)
     if (!isInHandshake || content.length !== 1 || content[0] !== 1) {
       throw new ProtocolError('unexpected_message', 'change_cipher_spec came where none may stand')
     }
@@ -529,6 +570,8 @@ export class TlsConnection implements Carrier {
     this.#state = 'closed'
     this.#machine?.stop()
     this.#machine = undefined
+    this.#control?.stop()
+    this.#control = undefined
     this.#readSecret = undefined
     this.#writeSecret = undefined
     this.#flight = []
