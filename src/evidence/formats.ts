@@ -8,7 +8,7 @@ import type { EvidenceFormat } from './format.js'
 import { keyAttestationBundle } from './kat/format.js'
 import { psaToken } from './psa/format.js'
 import { simulatedToken } from './simulated/format.js'
-import { enactTrustToken, parsecTpmBundle, tpmBundle } from './tpm/format.js'
+import { enactTrustToken, parsecTpmBundle, tpmBundle, tpmQuotes } from './tpm/format.js'
 
 /** Every format of Evidence that can be appraised here, the preferred one first. A new one is a folder and a row. */
 export const evidenceFormats: readonly EvidenceFormat[] = [
@@ -25,6 +25,7 @@ export const evidenceFormats: readonly EvidenceFormat[] = [
   ccaToken,
   tpmBundle,
   parsecTpmBundle,
+  tpmQuotes,
   enactTrustToken,
   androidKeyChain,
   simulatedToken,

@@ -178,6 +178,7 @@ export {
   decodeParsecTpmEvidence,
   ENACTTRUST_MEDIA_TYPE,
   TPM_MEDIA_TYPE,
+  TPM_QUOTE_MEDIA_TYPE,
 } from './tpm/format.js'
 export {
   describeSelections,

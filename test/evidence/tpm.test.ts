@@ -15,6 +15,7 @@ import {
   encodeTpmBundle,
   isSignedByTpm,
   KeyAttribute,
+  MalformedEvidence,
   MissingEndorsement,
   pcrDigestOf,
   TPM_MEDIA_TYPE,
@@ -139,10 +140,12 @@ describe('a bundle of a TPM', () => {
     assert.deepEqual(failuresOf(message, inputs), ['measurement'])
   })
 
-  test('speaks for no key without a certified one', async () => {
-    const message = record(TPM_MEDIA_TYPE, await tpm.bundle(challenge, null))
-    assert.deepEqual(failuresOf(message, inputs), [])
-    assert.equal(appraise(message, inputs).attestedKey, null)
+  test('is another format without a certified key, and speaks for none', async () => {
+    const quotes = await tpm.bundle(challenge, null)
+    assert.deepEqual(failuresOf(record(TPM_QUOTE_MEDIA_TYPE, quotes), inputs), [])
+    assert.equal(appraise(record(TPM_QUOTE_MEDIA_TYPE, quotes), inputs).attestedKey, null)
+    assert.deepEqual(failuresOf(record(TPM_MEDIA_TYPE, quotes), inputs), ['key-binding'])
+    assert.throws(() => appraise(record(TPM_QUOTE_MEDIA_TYPE, bundle), inputs), MalformedEvidence)
   })
 
   test('is what the attester makes', async () => {

@@ -15,6 +15,7 @@ export const androidKeyChain: EvidenceFormat = {
   kinds: [androidKeyPlatform.kind],
   mediaTypes: [ANDROID_KEY_MEDIA_TYPE],
   challengeLength: undefined,
+  speaksForKey: true,
 
   appraise(message, inputs) {
     const evidence = wellFormed(() => androidKeyPlatform.decode(recordOf(message, 'the chain of a key').value))

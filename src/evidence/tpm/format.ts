@@ -2,7 +2,7 @@ import { type Cmw, decodeParsecTpm, PARSEC_TPM_MEDIA_TYPE, type ParsecTpm } from
 import { appraiseReport } from '../appraise-platform.js'
 import { checkAttestedKey, checkChallenge } from '../checks.js'
 import { vectorOf } from '../finding.js'
-import type { Appraisal, AppraisalInputs, EvidenceFormat } from '../format.js'
+import { type Appraisal, type AppraisalInputs, type EvidenceFormat, MalformedEvidence } from '../format.js'
 import { recordOf, wellFormed } from '../message.js'
 import { decodeAttest } from './attest.js'
 import { decodeStatement, decodeTpmBundle, type TpmEvidence } from './evidence.js'
@@ -11,8 +11,10 @@ import { decodePublicArea } from './public-area.js'
 import { readSignature } from './signature.js'
 import { malformed, readStructure, sized } from './structure.js'
 
-/** The media type of our own bundle of what a TPM says; nothing is registered for it. */
+/** The media type of our own bundle of what a TPM says of a key and of itself; nothing is registered for it. */
 export const TPM_MEDIA_TYPE = 'application/vnd.attested-tls.tpm+cbor'
+/** That of the same without a key: quotes alone. */
+export const TPM_QUOTE_MEDIA_TYPE = 'application/vnd.attested-tls.tpm-quote+cbor'
 /** That of EnactTrust's tokens, as Veraison has it. */
 export const ENACTTRUST_MEDIA_TYPE = 'application/vnd.enacttrust.tpm-evidence'
 
@@ -23,7 +25,17 @@ export const tpmBundle: EvidenceFormat = {
   mediaTypes: [TPM_MEDIA_TYPE],
   challengeLength: undefined,
   speaksForKey: true,
-  appraise: (message, inputs) => appraiseTpm(read(message, decodeTpmBundle), inputs),
+  appraise: (message, inputs) => appraiseTpm(read(message, decodeTpmBundle), inputs, 'certified key'),
+}
+
+/** Our own bundle without a certified key: whoever holds the TIK keeps it elsewhere than in the TPM. */
+export const tpmQuotes: EvidenceFormat = {
+  name: 'TPM 2.0 quotes',
+  kinds: [tpmPlatform.kind],
+  mediaTypes: [TPM_QUOTE_MEDIA_TYPE],
+  challengeLength: 32,
+  speaksForKey: false,
+  appraise: (message, inputs) => appraiseTpm(read(message, decodeTpmBundle), inputs, 'no key'),
 }
 
 /** Parsec's bundle for a TPM: a certified key and a quote, and the name of the attestation key that is registered. */
@@ -33,7 +45,7 @@ export const parsecTpmBundle: EvidenceFormat = {
   mediaTypes: [PARSEC_TPM_MEDIA_TYPE],
   challengeLength: undefined,
   speaksForKey: true,
-  appraise: (message, inputs) => appraiseTpm(read(message, decodeParsecTpmEvidence), inputs),
+  appraise: (message, inputs) => appraiseTpm(read(message, decodeParsecTpmEvidence), inputs, 'certified key'),
 }
 
 /** EnactTrust's token: a quote, and the node that is registered. It holds a challenge only if the agent was given one
@@ -44,7 +56,7 @@ export const enactTrustToken: EvidenceFormat = {
   mediaTypes: [ENACTTRUST_MEDIA_TYPE],
   challengeLength: 32,
   speaksForKey: false,
-  appraise: (message, inputs) => appraiseTpm(read(message, decodeEnactTrustToken), inputs),
+  appraise: (message, inputs) => appraiseTpm(read(message, decodeEnactTrustToken), inputs, 'no key'),
 }
 
 /** Parsec's bundle as what a TPM says. @throws CborError or MessageError */
@@ -88,22 +100,23 @@ function read(message: Cmw, decode: (bytes: Uint8Array) => TpmEvidence): TpmEvid
   return wellFormed(() => decode(recordOf(message, 'what a TPM says').value))
 }
 
-function appraiseTpm(evidence: TpmEvidence, inputs: AppraisalInputs): Appraisal {
-  const certifiedKey = evidence.certified?.publicArea.key?.spki ?? null
+function appraiseTpm(evidence: TpmEvidence, inputs: AppraisalInputs, speaksFor: 'certified key' | 'no key'): Appraisal {
+  const isForKey = speaksFor === 'certified key'
+  if (!isForKey && evidence.certified) throw new MalformedEvidence('quotes alone came with a certified key')
+  const attestedKey = evidence.certified?.publicArea.key?.spki ?? null
   const { findings, environment, challenge, isGenuine, isSimulated } = appraiseReport(
     tpmPlatform,
     evidence,
     inputs,
     found => [
       checkChallenge(found, inputs.challenge),
-      // A quote alone speaks for no key, and is of use beside a certificate.
-      ...(evidence.certified ? [checkAttestedKey(certifiedKey, inputs.key)] : []),
+      ...(isForKey ? [checkAttestedKey(attestedKey, inputs.key)] : []),
     ],
   )
   return {
     checks: findings.map(({ check }) => check),
     environments: { [tpmPlatform.kind]: { ...environment, vector: vectorOf(findings) } },
-    attestedKey: isGenuine ? certifiedKey : null,
+    attestedKey: isGenuine ? attestedKey : null,
     challenge: isGenuine ? challenge : null,
     isSimulated,
   }
