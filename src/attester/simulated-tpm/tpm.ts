@@ -9,6 +9,7 @@ import {
   type RegisterHash,
   speaksForKey,
   TPM_MEDIA_TYPE,
+  TPM_QUOTE_MEDIA_TYPE,
   tpmHashLength,
 } from '../../evidence/index.js'
 import {
@@ -57,7 +58,7 @@ export interface SimulatedTpmChanges {
  *  been made in the TPM. The certificate of its attestation key says that it is SIMULATED, and so does the version of
  *  its firmware, to people. */
 export class SimulatedTpm implements Attester {
-  readonly evidenceTypes: readonly string[] = [TPM_MEDIA_TYPE, PARSEC_TPM_MEDIA_TYPE]
+  readonly evidenceTypes: readonly string[] = [TPM_MEDIA_TYPE, PARSEC_TPM_MEDIA_TYPE, TPM_QUOTE_MEDIA_TYPE]
   readonly publicKey: PublicKey
   readonly #platform: PlatformKey
   readonly #selections: readonly PcrSelection[]
@@ -107,8 +108,8 @@ export class SimulatedTpm implements Attester {
     return speaksForKey(type)
   }
 
-  challengeLength(): undefined {
-    return undefined
+  challengeLength(type: string): number | undefined {
+    return type === TPM_QUOTE_MEDIA_TYPE ? 32 : undefined
   }
 
   async evidence({ type, challenge, key, signal }: EvidenceRequest): Promise<Cmw> {
@@ -116,9 +117,9 @@ export class SimulatedTpm implements Attester {
     const identityKey = PublicKey.fromSpki(key.spki)
     if (!this.evidenceTypes.includes(type)) throw new RangeError(`a simulated TPM makes no Evidence of type ${type}`)
     const value =
-      type === TPM_MEDIA_TYPE
-        ? await this.bundle(challenge, identityKey)
-        : await this.parsecBundle(challenge, identityKey)
+      type === PARSEC_TPM_MEDIA_TYPE
+        ? await this.parsecBundle(challenge, identityKey)
+        : await this.bundle(challenge, type === TPM_MEDIA_TYPE ? identityKey : null)
     return { kind: 'record', type, value, indicators: Indicator.evidence }
   }
 
