@@ -2,7 +2,7 @@ import { type Cmw, sameMediaType, typeOfCmw } from '../rats/index.js'
 import { androidKeyChain } from './android-key/format.js'
 import { nitroFormat } from './aws-nitro/format.js'
 import { bareReport, boundReport } from './bound/format.js'
-import { sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
+import { azureSnpEvidence, azureTdxEvidence, sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
 import { ccaToken, parsecCcaBundle } from './cca/format.js'
 import type { EvidenceFormat } from './format.js'
 import { keyAttestationBundle } from './kat/format.js'
@@ -18,6 +18,10 @@ export const evidenceFormats: readonly EvidenceFormat[] = [
   bareReport(tdxQuotes),
   boundReport(sgxQuotes),
   bareReport(sgxQuotes),
+  boundReport(azureSnpEvidence),
+  bareReport(azureSnpEvidence),
+  boundReport(azureTdxEvidence),
+  bareReport(azureTdxEvidence),
   nitroFormat,
   keyAttestationBundle,
   psaToken,

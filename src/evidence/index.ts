@@ -12,6 +12,10 @@ export { type AppraisedReport, appraiseReport, type RegisteredPlatform, register
 export { decodeNitroDocument, type NitroDocument } from './aws-nitro/document.js'
 export { NITRO_MEDIA_TYPE } from './aws-nitro/format.js'
 export { nitroPlatform } from './aws-nitro/platform.js'
+export type { AzureEvidence, AzureParts } from './azure/evidence.js'
+export { decodeHclReport, type HclClaims, type HclReport, readVariableData } from './azure/hcl-report.js'
+export type { AzurePlatform } from './azure/platform.js'
+export { azureSnpPlatform, azureTdxPlatform } from './azure/platforms.js'
 export {
   type BoundReportOptions,
   bareReport,
@@ -20,7 +24,7 @@ export {
   makeBoundReport,
 } from './bound/format.js'
 export { decodeKeyClaims, encodeKeyClaims, isReportDataFor, type KeyClaims, reportDataFor } from './bound/key-claims.js'
-export { sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
+export { azureSnpEvidence, azureTdxEvidence, sgxQuotes, snpReports, tdxQuotes } from './bound/rows.js'
 export { CCA_MEDIA_TYPE } from './cca/format.js'
 export { ccaPlatform, ccaRealm, checkRealmBinding } from './cca/platform.js'
 export { type CcaPlatformClaims, type CcaPlatformProfile, encodeCcaPlatformClaims } from './cca/platform-claims.js'

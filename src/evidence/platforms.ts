@@ -1,6 +1,7 @@
 import { androidKeyPlatform } from './android-key/platform.js'
 import { type RegisteredPlatform, registered } from './appraise-platform.js'
 import { nitroPlatform } from './aws-nitro/platform.js'
+import { azureSnpPlatform, azureTdxPlatform } from './azure/platforms.js'
 import { ccaPlatform, ccaRealm } from './cca/platform.js'
 import type { PolicyTerms } from './format.js'
 import { psaPlatform } from './psa/platform.js'
@@ -15,6 +16,8 @@ export const platforms: readonly RegisteredPlatform[] = [
   registered(snpPlatform),
   registered(tdxPlatform),
   registered(sgxPlatform),
+  registered(azureSnpPlatform),
+  registered(azureTdxPlatform),
   registered(nitroPlatform),
   registered(psaPlatform),
   registered(ccaPlatform),

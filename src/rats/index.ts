@@ -1,4 +1,5 @@
 export { isBetterThan, tierOf, tierOfVector, trustworthinessClaims, worstTier } from './ar4si.js'
+export { fromAnyBase64, toBase64url } from './base64url.js'
 export {
   CborError,
   type CborMap,

@@ -1,6 +1,7 @@
 import type { Adapter } from './adapter.js'
 import { androidKey } from './adapters/android-key.js'
 import { awsNitro } from './adapters/aws-nitro.js'
+import { azureSnp, azureTdx } from './adapters/azure.js'
 import { cca } from './adapters/cca.js'
 import { cmw } from './adapters/cmw.js'
 import { sgxAdapter, tdxAdapter } from './adapters/dcap.js'
@@ -16,6 +17,8 @@ export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
   cmw,
   ear,
   'aws-nitro': awsNitro,
+  'az-snp-vtpm': azureSnp,
+  'az-tdx-vtpm': azureTdx,
   'nvidia-gpu': nvidiaGpu,
   psa,
   'android-key': androidKey,
@@ -30,4 +33,4 @@ export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
 
 /** Formats whose vectors are skipped, because nothing here can read them yet. The list has to become empty; a format
  *  that stands neither here nor above fails. */
-export const withoutAdapter: readonly string[] = ['android-key', 'az-snp-vtpm', 'az-tdx-vtpm', 'corim']
+export const withoutAdapter: readonly string[] = ['android-key', 'corim']

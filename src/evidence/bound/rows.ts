@@ -1,3 +1,4 @@
+import { azureSnpPlatform, azureTdxPlatform } from '../azure/platforms.js'
 import { snpPlatform } from '../sev-snp/platform.js'
 import { sgxPlatform } from '../sgx/platform.js'
 import { tdxPlatform } from '../tdx/platform.js'
@@ -25,4 +26,20 @@ export const sgxQuotes = {
   name: 'SGX quote',
   reportType: 'application/vnd.attested-tls.sgx-quote',
   fieldLength: 64,
+} as const
+
+/** A confidential VM on Azure with SEV-SNP: what its vTPM quotes takes 50 bytes at most, and a SHA-384 fits. */
+export const azureSnpEvidence = {
+  platform: azureSnpPlatform,
+  name: 'Azure SEV-SNP and vTPM Evidence',
+  reportType: 'application/vnd.attested-tls.az-snp-vtpm+json',
+  fieldLength: 48,
+} as const
+
+/** The same with Intel TDX. */
+export const azureTdxEvidence = {
+  platform: azureTdxPlatform,
+  name: 'Azure TDX and vTPM Evidence',
+  reportType: 'application/vnd.attested-tls.az-tdx-vtpm+json',
+  fieldLength: 48,
 } as const

@@ -121,7 +121,7 @@ function checkAttributes(
 }
 
 /** Whether the values that came along are those that the TPM quoted. */
-export function checkPcrValues(quote: TpmStatement, { values }: TpmEvidence): readonly Finding[] {
+export function checkPcrValues(quote: TpmStatement, { values }: Pick<TpmEvidence, 'values'>): readonly Finding[] {
   const { attested } = quote.attest
   if (attested.kind !== 'quote' || values.size === 0) return []
   // A value for every register of the quote, or the digest cannot be computed: no part of it is vouched for alone.

@@ -191,7 +191,7 @@ function factsOf(evidence: TpmEvidence, { claims }: Origin): PlatformFacts {
 }
 
 /** What is wrong with a set of these measurements in a policy; null if nothing is. */
-function complaintAboutNames(names: readonly string[]): string | null {
+export function complaintAboutNames(names: readonly string[]): string | null {
   const counts = names.map(registersIn)
   const unknown = counts.indexOf(undefined)
   if (unknown >= 0) {

@@ -70,7 +70,7 @@ export function snpOutcome(
     if (broken.length > 0) {
       return {
         outcome: 'reject',
-        reasons: broken.flatMap(reasonsOf),
+        reasons: broken.flatMap(snpReasons),
         sentence: broken.map(({ check }) => `${check.name}: ${check.actual}`).join('; '),
         facts,
       }
@@ -120,7 +120,8 @@ function chainOnly(vector: VectorCase, roots: RootsByKind, vek: Uint8Array, ask:
   return { outcome: 'accept', facts: { chain_valid: true, extensions, validity, hwid: hwid && hex(hwid) } }
 }
 
-function reasonsOf({ check }: Finding): readonly string[] {
+/** What the vectors call a check of an SEV-SNP report that failed. */
+export function snpReasons({ check }: Finding): readonly string[] {
   switch (check.name) {
     case 'signature':
       return ['signature', 'report_sig']
