@@ -3,6 +3,7 @@ export { rawEcdsaSignature } from './ecdsa.js'
 export { systemEntropy } from './entropy.js'
 export { type HashName, hash, hashLength, RunningHash } from './hash.js'
 export { equalSecrets, hkdfExtract, MacKey } from './hkdf.js'
+export { MaskKey, SAMPLE_LENGTH } from './mask.js'
 export { mlKem768 } from './ml-kem.js'
 export {
   answerKeyShare,

@@ -1,0 +1,42 @@
+import { join } from '../bytes/index.js'
+
+/** Puts records into datagrams, as many into each as it may hold. */
+export class Datagrams {
+  /** The largest datagram, in bytes. */
+  mtu: number
+  #complete: Uint8Array[] = []
+  #records: Uint8Array[] = []
+  #length = 0
+
+  constructor(mtu: number) {
+    this.mtu = mtu
+  }
+
+  /** How many bytes the datagram has room for that is being filled. */
+  get room(): number {
+    return this.mtu - this.#length
+  }
+
+  add(record: Uint8Array): void {
+    if (record.length > this.room) this.next()
+    this.#records.push(record)
+    this.#length += record.length
+  }
+
+  /** Begins another datagram. */
+  next(): void {
+    if (this.#length === 0) return
+    const [first, ...more] = this.#records
+    this.#complete.push(first && more.length === 0 ? first : join(this.#records))
+    this.#records = []
+    this.#length = 0
+  }
+
+  /** What there is, in order. */
+  take(): readonly Uint8Array[] {
+    this.next()
+    const datagrams = this.#complete
+    if (datagrams.length > 0) this.#complete = []
+    return datagrams
+  }
+}
