@@ -33,4 +33,4 @@ export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
 
 /** Formats whose vectors are skipped, because nothing here can read them yet. The list has to become empty; a format
  *  that stands neither here nor above fails. */
-export const withoutAdapter: readonly string[] = ['android-key', 'corim']
+export const withoutAdapter: readonly string[] = ['corim']
