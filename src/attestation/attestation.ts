@@ -2,7 +2,7 @@ import type { Plug } from '../handshake/index.js'
 import { acceptAnswer, type ClientOffer, makeOffer, plugOffer } from './client.js'
 import { examine } from './examine.js'
 import type { AttestationEnvironment, AttestationOptions } from './options.js'
-import { credentialKindOf, Participant } from './participant.js'
+import { credentialKindOf, Participant, type Surroundings } from './participant.js'
 import { prove } from './prove.js'
 import { makeAnswer } from './server.js'
 import { type RestoredSession, restoreSession, resume, saveSession } from './session-state.js'
@@ -13,7 +13,7 @@ import { traceEvent } from './trace.js'
 /** Attestation as one side of many connections uses it: options that were checked once. */
 export interface Attestation {
   /** Takes part in one connection. */
-  connect(): ConnectionAttestation
+  connect(surroundings?: Surroundings): ConnectionAttestation
 }
 
 /** Attestation on one connection. */
@@ -33,8 +33,8 @@ export function createAttestation(
 ): Attestation {
   const settings = settingsOf(options, side, environment)
   return {
-    connect() {
-      const participant = new Participant(settings)
+    connect(surroundings) {
+      const participant = new Participant(settings, surroundings)
       return { plug: plugOf(settings, participant), status: participant.status }
     },
   }

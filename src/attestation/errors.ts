@@ -29,6 +29,10 @@ export type AttestationErrorCode =
   | 'ERR_ATTESTATION_TIMEOUT'
   /** Our Attester or Presenter could not do what it had offered. */
   | 'ERR_ATTESTATION_ATTESTER_FAILED'
+  /** Our Attester has more to do than it can. */
+  | 'ERR_ATTESTATION_ATTESTER_BUSY'
+  /** Our `admit` would not have Evidence made for this peer. */
+  | 'ERR_ATTESTATION_NOT_ADMITTED'
   /** Our Verifier could not be used. */
   | 'ERR_ATTESTATION_VERIFIER_FAILED'
 

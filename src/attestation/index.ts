@@ -2,6 +2,7 @@ export { type Attestation, type ConnectionAttestation, createAttestation } from 
 export { type CodePoints, defaultCodePoints } from './code-points.js'
 export { AttestationError, type AttestationErrorCode } from './errors.js'
 export type {
+  AdmissionRequest,
   AttestationCredential,
   AttestationEnvironment,
   AttestationModel,
@@ -12,6 +13,8 @@ export type {
   Draft08Risk,
   ExpectedIdentity,
 } from './options.js'
+export type { Surroundings } from './participant.js'
+export type { QuoteLimits } from './quotes.js'
 export type {
   AttestationStatus,
   BindingLevel,

@@ -1,6 +1,7 @@
 import type { SigningKey } from '../crypto/index.js'
 import type { Attester, Presenter, Verifier } from '../rats/index.js'
 import type { CodePoints } from './code-points.js'
+import type { QuoteLimits } from './quotes.js'
 import type { TraceEvent } from './trace.js'
 
 /** Who asks whom (RFC 9334 §5): `background-check`, the Relying Party has Evidence appraised; `passport`, the Attester
@@ -30,6 +31,11 @@ export interface AttestationOptions {
   readonly ownCredentials?: readonly AttestationCredential[]
   /** A client's privacy: to whom it shows what. */
   readonly disclosure?: Disclosure
+  /** How many pieces of Evidence peers may have made at a time. */
+  readonly quotes?: QuoteLimits
+  /** Whether Evidence is made for this peer; asked before the Attester is. It has to be quick, and must not throw: such
+   *  as a count of the handshakes that an address has begun lately. Default: for every peer. */
+  readonly admit?: (request: AdmissionRequest) => boolean
 
   /** Decides about the peer. */
   readonly verifier?: Verifier
@@ -58,6 +64,19 @@ export interface AttestationOptions {
 /** What can happen under `draft08`: who has stolen a peer's key relays the Evidence of another machine; results are
  *  presented again for as long as they hold; a sound machine answers that is not the one meant. */
 export type Draft08Risk = 'relay' | 'replay' | 'diversion'
+
+/** What is known of a peer that Evidence is to be made for. It has authenticated itself only if it is a server. */
+export interface AdmissionRequest {
+  /** Where it connects from or was connected to; undefined where that is not known. */
+  readonly remoteAddress: string | undefined
+  /** The name of the server, as the client says it. */
+  readonly serverName: string | undefined
+  /** Media type of the Evidence. */
+  readonly evidenceType: string
+  readonly credential: AttestationCredential
+  /** How many pieces of Evidence are being made, or waited for, by this Attester. */
+  readonly pending: number
+}
 
 /** To whom a client shows what. */
 export interface Disclosure {

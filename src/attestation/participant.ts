@@ -14,18 +14,26 @@ export type Selection =
   | { readonly model: 'background-check'; readonly selected: EvidenceType; readonly nonce: Uint8Array }
   | { readonly model: 'passport'; readonly verifier: Uint8Array; readonly credentialKind: CredentialKind }
 
+/** What is known of a connection before its handshake. */
+export interface Surroundings {
+  /** Where the peer connects from, or was connected to. */
+  readonly remoteAddress?: string | undefined
+}
+
 /** One side of one handshake, as far as attestation is concerned: the client and the server parts write into it, and
  *  what they have in common reads it. */
 export class Participant {
   readonly settings: Settings
   readonly status: StatusRecord
+  readonly remoteAddress: string | undefined
   /** Open while the peer's Evidence may still come. */
   session: VerifierSession | undefined
   #own: Selection | undefined
   #peer: Selection | undefined
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, { remoteAddress }: Surroundings = {}) {
     this.settings = settings
+    this.remoteAddress = remoteAddress
     this.status = new StatusRecord(settings.profile, settings.requirement)
   }
 

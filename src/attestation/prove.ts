@@ -11,10 +11,12 @@ import {
 } from '../rats/index.js'
 import { within } from './deadline.js'
 import { AttestationError, because } from './errors.js'
-import { CredentialKind } from './evidence-type.js'
+import { CredentialKind, type EvidenceType } from './evidence-type.js'
 import { MAX_EXTENSION_LENGTH } from './extensions.js'
 import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
+import { Quotes } from './quotes.js'
+import { credentialOf } from './settings.js'
 
 /** Makes our credential: Evidence or results, alone or beside the X.509 chain. The private key is used by nobody here:
  *  Attester and Presenter learn which key it is, and CertificateVerify is signed where the key lives.
@@ -74,15 +76,30 @@ async function evidenceFrom(
   const { profile, side } = participant.settings
   const type = attester.evidenceTypes.find(candidate => sameMediaType(candidate, selected.type))
   if (type === undefined) throw failed(`the Attester has no ${typeName(selected.type)} any more`)
+  const quotes = Quotes.of(attester)
+  checkAdmission(participant, hs, type, selected, quotes.pending)
   const length = attester.challengeLength(type)
   const challenge = profile.challenge({ hs, attester: side, selected, nonce, length })
   const message = await ask(participant, hs, 'the Attester', signal =>
-    attester.evidence({ type, challenge, key, signal }),
+    quotes.evidence({ type, challenge, key, signal }, participant.settings.quotes),
   )
   if (!isEvidenceOfType(message, selected.type)) {
     throw failed(`the Attester made ${typeName(typeOfCmw(message))} where ${type} was agreed on`)
   }
   return message
+}
+
+function checkAdmission(
+  { settings, remoteAddress }: Participant,
+  { serverName }: View,
+  evidenceType: string,
+  { credentialKind }: EvidenceType,
+  pending: number,
+): void {
+  const credential = credentialOf(credentialKind)
+  if (settings.admit?.({ remoteAddress, serverName, evidenceType, credential, pending }) ?? true) return
+  const sentence = 'no Evidence is made for this peer: admit says so'
+  throw new AttestationError('ERR_ATTESTATION_NOT_ADMITTED', 'access_denied', sentence)
 }
 
 async function resultsFrom(

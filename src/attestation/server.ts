@@ -3,10 +3,11 @@ import type { Authenticator, ExtensionValue, PlugAnswer, Step, View } from '../h
 import { CertificateType, clientCertificateType, extensionValue, serverCertificateType } from '../handshake/index.js'
 import { sameMediaType } from '../rats/index.js'
 import { AttestationError } from './errors.js'
-import type { EvidenceType } from './evidence-type.js'
+import { CredentialKind, type EvidenceType } from './evidence-type.js'
 import { describeTypes } from './message-type.js'
 import type { AttestationCredential, AttestationModel } from './options.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
+import { identityOf } from './prove.js'
 import {
   canComeIn,
   canDemand,
@@ -94,12 +95,11 @@ function chooseOwn(settings: Settings, { clientHello }: View): Selection | undef
   const credential = credentials.forResults(settings.ownCredentials)
   const evidence: Selection | undefined = request &&
     selected && { model: 'background-check', selected, nonce: Uint8Array.from(request.nonce) }
-  const results: Selection | undefined = verifier &&
+  const results: Extract<Selection, { model: 'passport' }> | undefined = verifier &&
     credential && { model: 'passport', verifier, credentialKind: kindOf(credential) }
   if (evidence && results) {
-    const isAtHand = presenter?.isAtHand?.(results.verifier) ?? true
     // Results that would have to be fetched first are only worth waiting for where they are all there is.
-    return isAtHand && prefersPassport(settings.models) ? results : evidence
+    return prefersPassport(settings.models) && isAtHand(settings, results) ? results : evidence
   }
   const chosen = results ?? evidence
   if (chosen) return chosen
@@ -115,6 +115,15 @@ function chooseOwn(settings: Settings, { clientHello }: View): Selection | undef
     codePoints.unsupported_verifiers,
     'the client trusts no Verifier that we have results of',
   )
+}
+
+/** Whether results can be presented at once. The key of a certificate is not known yet when this is asked. */
+function isAtHand(
+  { presenter, identityKey }: Settings,
+  { verifier, credentialKind }: Extract<Selection, { model: 'passport' }>,
+): boolean {
+  const key = credentialKind === CredentialKind.ATTESTATION && identityKey ? identityOf(identityKey) : undefined
+  return presenter?.isAtHand?.(verifier, key) ?? true
 }
 
 /** What the client has to prove itself with; undefined if it need not.

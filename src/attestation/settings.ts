@@ -7,6 +7,7 @@ import { CredentialKind, type EvidenceType, evidenceTypeLength, isSameEntry } fr
 import { type AttestationExtensions, attestationExtensions, rowsOf } from './extensions.js'
 import { wireType } from './message-type.js'
 import type {
+  AdmissionRequest,
   AttestationCredential,
   AttestationEnvironment,
   AttestationModel,
@@ -15,6 +16,7 @@ import type {
   ExpectedIdentity,
 } from './options.js'
 import { draft08, type Profile } from './profile.js'
+import type { FullQuoteLimits } from './quotes.js'
 import type { TraceEvent } from './trace.js'
 
 /** What `AttestationOptions` come to: checked, and with every default filled in. */
@@ -35,6 +37,8 @@ export interface Settings {
   readonly identityKey: SigningKey | undefined
   readonly ownCredentials: readonly AttestationCredential[]
   readonly disclosure: Disclosure
+  readonly quotes: FullQuoteLimits
+  readonly admit: ((request: AdmissionRequest) => boolean) | undefined
   /** What we decide about the peer with. */
   readonly verifier: Verifier | undefined
   readonly requirement: 'required' | 'optional' | 'none'
@@ -80,6 +84,11 @@ export function settingsOf(
     identityKey,
     ownCredentials: ownCredentialsOf(options, environment),
     disclosure: options.disclosure ?? {},
+    quotes: {
+      concurrent: count(options.quotes?.concurrent, 8, 1, 'quotes.concurrent'),
+      waiting: count(options.quotes?.waiting, 256, 0, 'quotes.waiting'),
+    },
+    admit: options.admit,
     verifier,
     requirement: verifier ? oneOf(options.require ?? 'required', ['required', 'optional'], 'require') : 'none',
     peerCredentials: choices(options.peerCredentials, ['x509'], 'peerCredentials', ['x509', 'attestation-only']),
@@ -251,6 +260,9 @@ function checkRoles(options: AttestationOptions, settings: Settings): void {
   if ((attester || presenter) && !canProve(settings, 'passport') && !canProve(settings, 'background-check')) {
     throw misuse(`models and ownCredentials leave nothing to do for the attester or presenter that is given; ${ALONE}`)
   }
+  if (!attester && (options.quotes || options.admit)) {
+    throw misuse('quotes and admit are about our own Evidence: they need an attester')
+  }
   if (options.disclosure && side === 'server')
     throw misuse('disclosure is for clients: a server answers what it is asked')
   if (options.disclosure?.onlyToAttested && !verifier) {
@@ -328,6 +340,12 @@ function choices<T extends string>(
 function oneOf<T extends string>(value: T, allowed: readonly T[], name: string): T {
   if (!allowed.includes(value))
     throw misuse(`${name} is ${JSON.stringify(value)}, which is none of ${allowed.join(', ')}`)
+  return value
+}
+
+function count(value: number | undefined, fallback: number, min: number, name: string): number {
+  if (value === undefined) return fallback
+  if (!Number.isSafeInteger(value) || value < min) throw misuse(`${name} has to be a whole number, ${min} or more`)
   return value
 }
 

@@ -1,6 +1,6 @@
 export { type CertificateContent, type CrlContent, issueCertificate, issueCrl } from './certificate.js'
 export { type Pipe, type ProcessWithChannel, pipeOverPort, pipeOverProcess } from './pipe.js'
-export { NoResultError, type PresenterOptions, presenter } from './presenter.js'
+export { type FetchingPresenter, NoResultError, type PresenterOptions, presenter } from './presenter.js'
 export { RemoteAttesterError, remoteAttester, serveAttester } from './remote.js'
 export { SimulatedAmd } from './simulated-amd/amd.js'
 export { SimulatedSnpAttester } from './simulated-amd/attester.js'

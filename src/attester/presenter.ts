@@ -1,4 +1,5 @@
 import { hex } from '../bytes/index.js'
+import { hash } from '../crypto/index.js'
 import type { Attester, Cmw, IdentityKey, Presenter, Verifier } from '../rats/index.js'
 import { sameMediaType } from '../rats/index.js'
 import { type CachedResult, ResultCache } from './result-cache.js'
@@ -29,23 +30,49 @@ export class NoResultError extends Error {
   }
 }
 
+/** A presenter that results can be had from before anybody asks for them. */
+export interface FetchingPresenter extends Presenter {
+  /** Whether results of that Verifier are at hand. Without a key, those about the key are meant that was last asked or
+   *  fetched for. What is not at hand is fetched for the next who asks. */
+  isAtHand(verifier: Uint8Array, key?: IdentityKey): boolean
+  /** Fetches results about a key from every Verifier, so that they are at hand when the first peer asks. Who serves calls
+   *  it before it listens: until results are at hand, a server that can produce Evidence too answers with that.
+   *  @throws NoResultError if a Verifier gives none; whatever stands in the way of asking it; the signal's reason */
+  prefetch(key: Pick<IdentityKey, 'spki'>, options?: { readonly signal?: AbortSignal }): Promise<void>
+}
+
 /** A presenter of the passport model (RFC 9334 §5.1): has Evidence about a key appraised by a Verifier, keeps the result
  *  while it is fresh, and fetches the next one before that ends. However many connections ask, one request is made.
  *  @throws RangeError if there is no Verifier, or two have the same identity */
-export function presenter(options: PresenterOptions): Presenter {
+export function presenter(options: PresenterOptions): FetchingPresenter {
   const { attester, verifiers, now, maxAgeSeconds = Number.POSITIVE_INFINITY } = options
   const byIdentity = new Map(verifiers.map(verifier => [hex(verifier.identity), verifier]))
   if (byIdentity.size === 0 || byIdentity.size < verifiers.length) {
     throw new RangeError('a presenter has at least one Verifier, each with an identity of its own')
   }
   const cache = new ResultCache(now)
+  let lastKey: IdentityKey | undefined
+  const nameOf = ({ identity }: Verifier, { id }: IdentityKey) => `${hex(identity)} ${hex(id)}`
+  const fetching = (verifier: Verifier, key: IdentityKey) => (signal: AbortSignal) =>
+    fetched({ attester, verifier, key, signal, maxAgeSeconds })
+  const resultsOf = (verifier: Verifier, key: IdentityKey, signal: AbortSignal): Promise<Cmw> => {
+    lastKey = key
+    return cache.get(nameOf(verifier, key), signal, fetching(verifier, key))
+  }
   return {
     verifiers: verifiers.map(({ identity }) => identity),
+    isAtHand(identity, key = lastKey) {
+      const verifier = byIdentity.get(hex(identity))
+      return verifier && key ? cache.has(nameOf(verifier, key), fetching(verifier, key)) : false
+    },
     results({ verifier: identity, key, signal }) {
       const verifier = byIdentity.get(hex(identity))
       if (!verifier) return Promise.reject(new RangeError('that Verifier is not one of the presenter’s'))
-      const name = `${hex(identity)} ${hex(key.id)}`
-      return cache.get(name, signal, inner => fetched({ attester, verifier, key, signal: inner, maxAgeSeconds }))
+      return resultsOf(verifier, key, signal)
+    },
+    async prefetch({ spki }, { signal = new AbortController().signal } = {}) {
+      const key = { spki, id: hash('sha256', spki) }
+      await Promise.all(verifiers.map(verifier => resultsOf(verifier, key, signal)))
     },
   }
 }

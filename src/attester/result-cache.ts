@@ -10,7 +10,7 @@ export interface CachedResult {
 }
 
 /** Results by name. Who asks while one is being fetched waits for the same; who asks in the last fifth of its time gets
- *  the old one at once, while the next is fetched. */
+ *  the old one at once, while the next is fetched. What nobody waits for is not tried again at once when it fails. */
 export class ResultCache {
   readonly #now: () => number
   readonly #entries = new Map<string, Entry>()
@@ -25,20 +25,38 @@ export class ResultCache {
   async get(name: string, signal: AbortSignal, fetch: (signal: AbortSignal) => Promise<CachedResult>): Promise<Cmw> {
     signal.throwIfAborted()
     const entry = this.#entry(name)
-    const now = this.#now()
-    const { held } = entry
-    if (held && now < held.freshUntil && held.freshFrom - MOST_AHEAD <= now) {
-      if (now >= refreshAt(held) && !entry.flight) {
-        // The result at hand is still good: if this fails, the next asker tries again.
-        this.#fly(entry, fetch).promise.catch(() => undefined)
-      }
-      return held.results
+    if (entry.held && this.#isFresh(entry.held)) {
+      this.#refresh(entry, fetch)
+      return entry.held.results
     }
     return this.#wait(entry, entry.flight ?? this.#fly(entry, fetch), signal)
   }
 
+  /** Whether a result is at hand that is fresh. If it is not, or not for long, the next is fetched for those who ask
+   *  later. */
+  has(name: string, fetch: (signal: AbortSignal) => Promise<CachedResult>): boolean {
+    const entry = this.#entry(name)
+    this.#refresh(entry, fetch)
+    return entry.held !== null && this.#isFresh(entry.held)
+  }
+
+  #isFresh({ freshFrom, freshUntil }: CachedResult): boolean {
+    const now = this.#now()
+    return now < freshUntil && freshFrom - MOST_AHEAD <= now
+  }
+
+  /** Fetches the next result, if it is time, without anybody waiting for it. */
+  #refresh(entry: Entry, fetch: (signal: AbortSignal) => Promise<CachedResult>): void {
+    const now = this.#now()
+    const { held, flight, failedAt } = entry
+    if (flight || now - failedAt < PAUSE || (held && this.#isFresh(held) && now < refreshAt(held))) return
+    this.#fly(entry, fetch).promise.catch(() => {
+      entry.failedAt = this.#now()
+    })
+  }
+
   #entry(name: string): Entry {
-    const entry = this.#entries.get(name) ?? { held: null, flight: null }
+    const entry = this.#entries.get(name) ?? { held: null, flight: null, failedAt: Number.NEGATIVE_INFINITY }
     // The entry that was asked for longest ago is the first one.
     this.#entries.delete(name)
     this.#entries.set(name, entry)
@@ -99,6 +117,8 @@ export class ResultCache {
 interface Entry {
   held: CachedResult | null
   flight: Flight | null
+  /** When a fetch failed that nobody waited for: ms since 1970. */
+  failedAt: number
 }
 
 interface Flight {
@@ -106,6 +126,9 @@ interface Flight {
   readonly controller: AbortController
   waiting: number
 }
+
+/** How long after a failure nothing is fetched that nobody waits for: ms. */
+const PAUSE = 10_000
 
 /** One for every key and Verifier of a process: a handful. */
 const MOST_ENTRIES = 256

@@ -50,7 +50,7 @@ export function planClient(options: ConnectOptions): Plan {
     keyLogFile,
     asksForOcsp: base.asksForOcsp,
     begin(socket, sessionBytes) {
-      const attested = attestation?.connect()
+      const attested = attestation?.connect({ remoteAddress: socket.remoteAddress })
       const preSharedKeys = preSharedKeysOf(options)
       let own: Identity | null = null
       const config: ClientConfig = {

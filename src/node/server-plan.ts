@@ -77,7 +77,7 @@ export class ServerPlan implements Plan {
   begin(socket: AttestedSocket): Begun {
     const options = this.#options
     const standard = this.#context
-    const attested = this.#attestation?.connect()
+    const attested = this.#attestation?.connect({ remoteAddress: socket.remoteAddress })
     let context = standard
     let own: Identity | null = null
     const peer = peerCheckOf(() => context, {

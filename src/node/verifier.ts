@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { type PresenterOptions, presenter } from '../attester/index.js'
+import { type FetchingPresenter, type PresenterOptions, presenter } from '../attester/index.js'
 import { PublicKey, systemEntropy } from '../crypto/index.js'
-import type { Presenter, Verifier } from '../rats/index.js'
+import type { Verifier } from '../rats/index.js'
 import { type EmbeddedVerifierOptions, embeddedVerifier, Policy, type PolicyDocument } from '../verifier/index.js'
 import { publicKeyIn } from './pem.js'
 
@@ -35,7 +35,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
 }
 
 /** A presenter of the passport model with the clock of this process. @throws RangeError */
-export function createPresenter(options: Omit<PresenterOptions, 'now'>): Presenter {
+export function createPresenter(options: Omit<PresenterOptions, 'now'>): FetchingPresenter {
   return presenter({ ...options, now: Date.now })
 }
 

@@ -37,9 +37,10 @@ export interface Attester {
 export interface Presenter {
   /** Identities of the Verifiers that results can be had from, in order of preference; never empty. */
   readonly verifiers: readonly Uint8Array[]
-  /** Whether results of that Verifier are at hand and still hold, so that nobody has to wait for them. Where it cannot
-   *  be told, they are taken to be. */
-  isAtHand?(verifier: Uint8Array): boolean
+  /** Whether results of that Verifier are at hand and still hold, so that nobody has to wait for them. Absent where it
+   *  cannot be told: then they are taken to be. Results that are not at hand may be fetched for the next who asks.
+   *  @param key which they have to be about; absent where it is not known yet */
+  isAtHand?(verifier: Uint8Array, key?: IdentityKey): boolean
   /** Results about `key` from that Verifier, cached or fetched. Rejects when none can be had. */
   results(request: {
     readonly verifier: Uint8Array

@@ -139,6 +139,67 @@ describe('a presenter', () => {
     assert.equal(seen.sessions, 2)
   })
 
+  test('says what is at hand: what was fetched before anybody asked, while it is fresh', async () => {
+    const { verifier, clock, seen } = issuer()
+    const own = presenter({ attester: attesterOf(), verifiers: [verifier], now: () => clock.now })
+    assert.equal(own.isAtHand(identity), false)
+    assert.equal(seen.sessions, 0)
+    await own.prefetch(someKey)
+    assert.equal(seen.sessions, 1)
+    assert.equal(own.isAtHand(identity), true)
+    assert.equal(own.isAtHand(identity, someKey), true)
+    assert.equal(own.isAtHand(utf8('other')), false)
+    await own.results({ verifier: identity, key: someKey, signal: patient })
+    assert.equal(seen.sessions, 1)
+  })
+
+  test('fetches what is not at hand for the next who asks', async () => {
+    const { verifier, clock, seen } = issuer()
+    const own = presenter({ attester: attesterOf(), verifiers: [verifier], now: () => clock.now })
+    assert.equal(own.isAtHand(identity, someKey), false)
+    await settled(async () => own.isAtHand(identity, someKey))
+    assert.equal(seen.sessions, 1)
+    clock.now += 3_600_000
+    assert.equal(own.isAtHand(identity, someKey), false)
+    await settled(async () => own.isAtHand(identity, someKey))
+    assert.equal(seen.sessions, 2)
+  })
+
+  test('does not try again at once what failed while nobody waited', async () => {
+    const { verifier, clock } = issuer()
+    let attempts = 0
+    const unreachable: Verifier = {
+      ...verifier,
+      newSession: () => {
+        attempts++
+        return Promise.reject(new Error('no route'))
+      },
+    }
+    const own = presenter({ attester: attesterOf(), verifiers: [unreachable], now: () => clock.now })
+    const ask = async () => {
+      for (let turn = 0; turn < 10; turn++) {
+        assert.equal(own.isAtHand(identity, someKey), false)
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    }
+    await ask()
+    assert.equal(attempts, 1)
+    clock.now += 10_000
+    await ask()
+    assert.equal(attempts, 2)
+    await assert.rejects(own.results({ verifier: identity, key: someKey, signal: patient }), /no route/)
+    assert.equal(attempts, 3)
+  })
+
+  test('says what stands in the way of fetching results before anybody asks', async () => {
+    const { verifier } = issuer()
+    const own = presenter({ attester: attesterOf({ isDebuggable: true }), verifiers: [verifier], now: () => NOON })
+    await assert.rejects(own.prefetch(someKey), { code: 'ERR_RESULT_REFUSED' })
+    assert.equal(own.isAtHand(identity), false)
+    const signal = AbortSignal.abort(new Error('over'))
+    await assert.rejects(own.prefetch(someKey, { signal }), /over/)
+  })
+
   test('has nothing to present when its Evidence is refused, and says why', async () => {
     const { verifier } = issuer()
     const own = presenter({ attester: attesterOf({ isDebuggable: true }), verifiers: [verifier], now: () => NOON })

@@ -105,6 +105,18 @@ describe('attestation on a socket', () => {
     assert.equal(client.authorized, true)
   })
 
+  test('is made for those who are let, by the address that they connect from', async t => {
+    const asked: unknown[] = []
+    const admit = ({ remoteAddress, serverName }: { remoteAddress: unknown; serverName: unknown }) => {
+      asked.push(remoteAddress, serverName)
+      return true
+    }
+    const { client } = await pair(t, { attestation: { ...attests(), admit } }, { attestation: demands() })
+    assert.equal(client.attestation?.isAttested, true)
+    assert.match(String(asked[0]), /127\.0\.0\.1|::1/)
+    assert.equal(asked.length, 2)
+  })
+
   test('is not made up for by a certificate, nor the other way round', async t => {
     const { error } = await refusal(t, { attestation: attests() }, { attestation: demands(), ca: undefined })
     assert.equal(error.code, 'ERR_X509_UNKNOWN_ISSUER')
