@@ -11,6 +11,7 @@ export {
   type SimulatedSnpReport,
   type SimulatedTcb,
 } from './simulated-amd/report.js'
+export { SimulatedAndroidDevice, type SimulatedKeyDescription } from './simulated-android/device.js'
 export { type SimulatedCcaChanges, SimulatedCcaMachine, type SimulatedCcaOptions } from './simulated-arm/cca-machine.js'
 export { SimulatedPsaDevice, type SimulatedPsaOptions } from './simulated-arm/psa-device.js'
 export { measured, SimulatedAttester, type SimulatedPlatformOptions } from './simulated-attester.js'
