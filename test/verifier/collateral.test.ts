@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
 import { SimulatedIntelAttester } from '#src/attester/index.js'
 import { concat, hex, utf8 } from '#src/bytes/index.js'
@@ -87,6 +88,22 @@ describe('a cache of collateral', () => {
     give([-1, 30])
     await second
     assert.ok(cache.held(need))
+  })
+
+  test('listens once to a signal that many wait with, and no longer than they wait', async () => {
+    const service = new Service()
+    const cache = service.cache()
+    const shared = new AbortController()
+    const needs = Array.from({ length: 20 }, (_, index) => ({ kind: 'thing', parameters: { name: String(index) } }))
+    const all = Promise.allSettled(needs.map(each => cache.prepare(each, NOON, shared.signal)))
+    assert.equal(getEventListeners(shared.signal, 'abort').length, 1)
+    await all
+    assert.equal(getEventListeners(shared.signal, 'abort').length, 0)
+    service.answer = () => new Promise(() => undefined)
+    const more = needs.map(({ kind, parameters }) => ({ kind, parameters: { name: `more ${parameters.name}` } }))
+    const left = Promise.allSettled(more.map(each => cache.prepare(each, NOON, shared.signal)))
+    shared.abort(new Error('the process ends'))
+    assert.deepEqual(new Set((await left).map(({ status }) => status)), new Set(['rejected']))
   })
 
   test('uses an item until it ends, and asks anew then', async () => {

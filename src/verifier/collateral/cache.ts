@@ -45,6 +45,8 @@ export class CollateralCache<Item extends DatedItem> {
   readonly #items = new Map<string, Item>()
   readonly #pauses = new Map<string, Pause>()
   readonly #flights = new Map<string, Promise<void>>()
+  /** Those who wait, by the signal that they wait with. It may be one for many, and is listened to once. */
+  readonly #waiting = new Map<AbortSignal, Listening>()
 
   constructor(options: CollateralCacheOptions<Item>) {
     this.#options = options
@@ -70,7 +72,30 @@ export class CollateralCache<Item extends DatedItem> {
       return undefined
     }
     const flight = this.#flight(name, need, at)
-    return flight && untilAborted(flight, signal)
+    return flight && this.#untilAborted(flight, signal)
+  }
+
+  /** The promise, for as long as this one waits for it: others may wait on. */
+  async #untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await new Promise<void>((resolve, reject) => {
+      const leave = this.#onAbort(signal, () => reject(signal.reason))
+      promise.then(resolve, reject).finally(leave)
+    })
+  }
+
+  /** @returns what to call when there is nobody to tell any more */
+  #onAbort(signal: AbortSignal, tell: () => void): () => void {
+    const listening = this.#waiting.get(signal) ?? listenTo(signal)
+    const { waiting, listener } = listening
+    this.#waiting.set(signal, listening)
+    waiting.add(tell)
+    return () => {
+      waiting.delete(tell)
+      if (waiting.size > 0) return
+      this.#waiting.delete(signal)
+      signal.removeEventListener('abort', listener)
+    }
   }
 
   /** The one request for this; undefined while none is made because one has failed, or because there are too many. */
@@ -141,6 +166,21 @@ export class CollateralCache<Item extends DatedItem> {
   }
 }
 
+/** Those who are told when a signal fires. */
+interface Listening {
+  readonly waiting: Set<() => void>
+  readonly listener: () => void
+}
+
+function listenTo(signal: AbortSignal): Listening {
+  const waiting = new Set<() => void>()
+  const listener = () => {
+    for (const tell of waiting) tell()
+  }
+  signal.addEventListener('abort', listener, { once: true })
+  return { waiting, listener }
+}
+
 /** For how long a service is left alone about one thing. */
 interface Pause {
   /** How many times in a row it has failed. */
@@ -175,14 +215,4 @@ function setBounded<Value>(map: Map<string, Value>, name: string, value: Value, 
     if (map.size <= most) return
     map.delete(oldest)
   }
-}
-
-/** The promise, for as long as this one waits for it: others may wait on. */
-async function untilAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  await new Promise<void>((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }
