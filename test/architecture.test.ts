@@ -10,15 +10,16 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   x509: ['crypto', 'bytes'],
   handshake: ['x509', 'crypto', 'bytes'],
   tls: ['handshake', 'crypto', 'bytes'],
+  dtls: ['handshake', 'crypto', 'bytes'],
   rats: ['crypto', 'bytes'],
   evidence: ['rats', 'x509', 'crypto', 'bytes'],
   attester: ['evidence', 'rats', 'x509', 'crypto', 'bytes'],
   verifier: ['evidence', 'rats', 'x509', 'crypto', 'bytes'],
   attestation: ['handshake', 'rats', 'crypto', 'bytes'],
-  node: ['tls', 'attestation', 'handshake', 'verifier', 'attester', 'rats', 'x509', 'crypto', 'bytes'],
+  node: ['tls', 'dtls', 'attestation', 'handshake', 'verifier', 'attester', 'rats', 'x509', 'crypto', 'bytes'],
 }
 /** Rooms that know nothing of remote attestation. */
-const ENGINE = ['bytes', 'crypto', 'x509', 'handshake', 'tls']
+const ENGINE = ['bytes', 'crypto', 'x509', 'handshake', 'tls', 'dtls']
 /** Rooms that may ask Node for something. */
 const WITH_NODE = ['crypto', 'attester', 'node']
 

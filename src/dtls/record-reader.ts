@@ -185,4 +185,3 @@ function innerContent(inner: Uint8Array, limit: number): { readonly type: number
   if (end < 0) throw new ProtocolError('unexpected_message', 'a record holds nothing but padding')
   return { type: inner[end], content: inner.subarray(0, end) }
 }
-

@@ -1,6 +1,7 @@
 import type { Suite } from './cipher-suite.js'
 import type { Exporter, TrafficSecret } from './key-schedule.js'
 import type { Protocol } from './protocol.js'
+import type { SentRetry } from './retry.js'
 
 /** Of records, as we see them. */
 export type Direction = 'read' | 'write'
@@ -12,6 +13,8 @@ export type Epoch = 'initial' | 'early' | 'handshake' | 'application'
 export interface Carrier {
   /** Which protocol this is the handshake of. */
   readonly protocol: Protocol
+  /** Server: the HelloRetryRequest that was sent and forgotten, to which the ClientHello that comes is the answer. */
+  readonly sentRetry: SentRetry | undefined
   /** Adds a handshake message, header and all, to the flight that is being written. */
   send(message: Uint8Array): void
   /** The flight is complete: TLS flushes it, DTLS cuts it into datagrams and arms its timer. */

@@ -19,6 +19,7 @@ export type {
   PeerCheck,
   ServerConfig,
 } from './config.js'
+export { ConnectionEnded, type ConnectionEvent } from './connection-event.js'
 export { ControlChannel } from './control-channel.js'
 export type {
   Authentication,
@@ -60,6 +61,7 @@ export {
   KeyUpdate,
   type Message,
   MessageAssembler,
+  messageLimit,
   messageName,
   type RawExtension,
 } from './messages.js'
@@ -76,7 +78,8 @@ export type {
   View,
 } from './plug.js'
 export { dtls13, type Protocol, tls13 } from './protocol.js'
-export { serverHandshake } from './server.js'
+export { type RetryRequest, retryRequest, type SentRetry, type StatelessHello } from './retry.js'
+export { readStatelessHello, serverHandshake } from './server.js'
 export { decodeSession, encodeSession, type Session, type TicketState } from './session.js'
 export { tableWith } from './table.js'
 export { TICKET_KEY_LENGTH, TicketIssuer } from './ticket.js'

@@ -226,3 +226,20 @@ export class MessageAssembler {
 }
 
 const HEADER_LENGTH = 4
+
+/** The largest body of a handshake message, by type. */
+export function messageLimit(
+  type: number,
+  { maxCertificateLength }: { readonly maxCertificateLength: number },
+): number {
+  switch (type) {
+    case HandshakeType.certificate:
+      return maxCertificateLength
+    case HandshakeType.key_update:
+    case HandshakeType.finished:
+      return 255
+    default:
+      // Two vectors of 2^16-1 bytes and what stands around them: no other message can be longer.
+      return 2 ** 17 + 512
+  }
+}

@@ -1,5 +1,5 @@
-import { EMPTY, equalBytes, type TypeOf } from '../bytes/index.js'
-import type { HashName, NamedGroup } from '../crypto/index.js'
+import { EMPTY, encode, equalBytes, type TypeOf, uint16 } from '../bytes/index.js'
+import { type HashName, hash, type NamedGroup } from '../crypto/index.js'
 import { MisuseError, ProtocolError } from './alert.js'
 import {
   checkAuthentication,
@@ -27,13 +27,14 @@ import {
   encodeMessage,
   Finished,
   HandshakeType,
-  HELLO_RETRY_REQUEST_RANDOM,
   type Message,
   ServerHello,
 } from './messages.js'
 import { chooseAlpn, chooseCertificateType, chooseGroup, commonSuites } from './negotiate.js'
 import type { PlugAnswer, View } from './plug.js'
+import type { Protocol } from './protocol.js'
 import { binderKey, checkBinder } from './psk.js'
+import { retryRequest, type SentRetry, type StatelessHello } from './retry.js'
 import { MAX_SESSION_SECONDS, type TicketState } from './session.js'
 import { tableWith } from './table.js'
 import { Transcript } from './transcript.js'
@@ -58,18 +59,23 @@ import { Transcript } from './transcript.js'
  */
 export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog: KeyLog): Step<Established> {
   const hs = new ServerState(config, carrier, keyLog)
-  const first = readClientHello(hs, yield* receive(HandshakeType.client_hello))
+  const first = readClientHello(hs.table, carrier.protocol, yield* receive(HandshakeType.client_hello))
   keyLog.begin(first.hello.random)
-  const suites = commonSuites(first.hello.cipherSuites, config.cipherSuites, config.prefersOwnOrder)
+  const sent = carrier.sentRetry
+  if (sent) continueRetry(hs, first, sent)
+  const suites = sent
+    ? ([sent.suite] as const)
+    : commonSuites(first.hello.cipherSuites, config.cipherSuites, config.prefersOwnOrder)
   const wanted = groupOf(hs, first)
-  const isRetried = wanted.share === undefined || config.retryCookie !== undefined
+  const needsRetry = !sent && (wanted.share === undefined || config.retryCookie !== undefined)
+  const isRetried = needsRetry || sent !== undefined
   const chosen = yield* choosePsk(hs, first, suites)
   const { suite } = chosen
-  const offer = isRetried ? yield* retry(hs, first, suite, wanted) : first
-  const { group, share } = isRetried ? groupOf(hs, offer) : wanted
+  const offer = needsRetry ? yield* retry(hs, first, suite, wanted) : first
+  const { group, share } = needsRetry ? groupOf(hs, offer) : wanted
   if (share === undefined) throw new ProtocolError('illegal_parameter', 'the key share asked for is missing')
 
-  const { psk } = isRetried ? yield* choosePsk(hs, offer, [suite]) : chosen
+  const { psk } = needsRetry ? yield* choosePsk(hs, offer, [suite]) : chosen
   // RFC 8446 §4.1.2: only PSKs that do not go with the cipher suite may be left out of a second ClientHello.
   if (chosen.psk) offer.extensions.need(ext.preSharedKey.client_hello)
   // RFC 8446 §9.2: who brings no PSK has to say how signatures may be made.
@@ -190,12 +196,11 @@ interface Offer {
   readonly extensions: Extensions
 }
 
-function readClientHello(hs: ServerState, message: Message): Offer {
-  const { protocol } = hs.carrier
+function readClientHello(table: ExtensionTable, protocol: Protocol, message: Message): Offer {
   const hello = decodeMessage(protocol.clientHello, message)
   const versions = hello.extensions.find(({ type }) => type === ext.supportedVersions.row.type)
   if (!versions) throw new ProtocolError('protocol_version', `the client does not speak ${protocol.name}`)
-  const extensions = hs.table.readOffer('client_hello', hello.extensions)
+  const extensions = table.readOffer('client_hello', hello.extensions)
   if (!extensions.need(ext.supportedVersions.client_hello).includes(protocol.version)) {
     throw new ProtocolError('protocol_version', `the client does not speak ${protocol.name}`)
   }
@@ -222,7 +227,7 @@ function checkPskExtensions(extensions: Extensions): void {
   }
 }
 
-function groupOf({ config }: ServerState, { extensions }: Offer) {
+function groupOf({ config }: Pick<ServerState, 'config'>, { extensions }: Offer) {
   if (
     extensions.has(ext.preSharedKey.client_hello) &&
     !extensions.has(ext.supportedGroups.client_hello) &&
@@ -254,30 +259,16 @@ function* retry(
   hs.transcript.add(first.message.raw)
   hs.transcript.restart(suite.hash)
   const cookie = hs.config.retryCookie?.(first.message.raw)
-  const extensions = [extensionValue(ext.supportedVersions.hello_retry_request, hs.carrier.protocol.version)]
-  if (wanted.share === undefined) extensions.push(extensionValue(ext.keyShare.hello_retry_request, wanted.group))
-  if (cookie) extensions.push(extensionValue(ext.cookie.hello_retry_request, cookie))
-  hs.send(
-    encodeMessage(HandshakeType.server_hello, ServerHello, {
-      legacyVersion: hs.carrier.protocol.legacyVersion,
-      random: HELLO_RETRY_REQUEST_RANDOM,
-      legacySessionIdEcho: sessionIdEcho(hs, first),
-      cipherSuite: suite.id,
-      legacyCompressionMethod: 0,
-      extensions,
-    }),
-  )
+  const group = wanted.share === undefined ? wanted.group : undefined
+  hs.send(retryRequest(hs.carrier.protocol, { suite, group, cookie }, sessionIdEcho(hs, first)))
   compatibility(hs, first)
   hs.carrier.endFlight()
   if (first.extensions.has(ext.earlyData.client_hello)) hs.carrier.skipEarlyData()
 
-  const second = readClientHello(hs, yield* receive(HandshakeType.client_hello))
+  const second = readClientHello(hs.table, hs.carrier.protocol, yield* receive(HandshakeType.client_hello))
   checkSecondHello(first, second)
-  if (wanted.share === undefined) {
-    const shares = second.extensions.need(ext.keyShare.client_hello)
-    if (shares.length !== 1 || shares[0]?.group !== wanted.group) {
-      throw new ProtocolError('illegal_parameter', 'the second client_hello has not the one key share asked for')
-    }
+  if (group !== undefined) {
+    checkOnlyShare(second, group)
   } else if (!isSameExtension(first, second, ext.keyShare.row.type)) {
     throw new ProtocolError('illegal_parameter', 'the second client_hello changes key shares unasked')
   }
@@ -295,6 +286,51 @@ function* retry(
 /** RFC 8446 §D.4: a change_cipher_spec for the middleboxes of a client that says it has some. */
 function compatibility({ config, carrier }: ServerState, { hello }: Offer): void {
   if (hello.legacySessionId.length > 0 || config.middleboxCompatibility) carrier.compatibility()
+}
+
+function checkOnlyShare(second: Offer, group: number): void {
+  const shares = second.extensions.need(ext.keyShare.client_hello)
+  if (shares.length !== 1 || shares[0]?.group !== group) {
+    throw new ProtocolError('illegal_parameter', 'the second client_hello has not the one key share asked for')
+  }
+}
+
+/** What a server that keeps nothing of a ClientHello has to know to ask for a second one, and again when that comes with
+ *  its cookie (RFC 8446 §4.2.2). @throws ProtocolError or DecodeError if this server would refuse the ClientHello */
+export function readStatelessHello(config: ServerConfig, protocol: Protocol, message: Message): StatelessHello {
+  const offer = readClientHello(tableWith(undefined), protocol, message)
+  const [suite] = commonSuites(offer.hello.cipherSuites, config.cipherSuites, config.prefersOwnOrder)
+  const { group, share } = groupOf({ config }, offer)
+  return {
+    cookie: offer.extensions.get(ext.cookie.client_hello),
+    suite,
+    group: share === undefined ? group : undefined,
+    helloHash: hash(suite.hash, message.raw),
+    constantHash: constantHash(offer),
+  }
+}
+
+/** Goes on after a HelloRetryRequest that nothing was kept of. */
+function continueRetry(hs: ServerState, second: Offer, sent: SentRetry): void {
+  hs.transcript.resume(sent.suite.hash, sent.helloHash)
+  hs.transcript.add(retryRequest(hs.carrier.protocol, sent, sessionIdEcho(hs, second)))
+  if (!equalBytes(constantHash(second), sent.constantHash)) {
+    throw new ProtocolError('illegal_parameter', 'the second client_hello changes what the first one said')
+  }
+  if (second.extensions.has(ext.earlyData.client_hello)) {
+    throw new ProtocolError('illegal_parameter', 'the second client_hello announces early data')
+  }
+  if (sent.group !== undefined) checkOnlyShare(second, sent.group)
+}
+
+/** A hash of all that a second ClientHello must not change (RFC 8446 §4.1.2). SHA-256, 32 bytes */
+function constantHash(offer: Offer): Uint8Array {
+  const { legacyVersion, random, legacySessionId, cipherSuites } = offer.hello
+  const fields = [legacyVersion, ...cipherSuites, legacySessionId.length].map(number => encode(uint16, number))
+  const extensions = [...comparable(offer)]
+    .sort(([a], [b]) => a - b)
+    .flatMap(([type, data]) => [encode(uint16, type), encode(uint16, data.length), data])
+  return hash('sha256', ...fields, random, legacySessionId, ...extensions)
 }
 
 /** RFC 8446 §4.1.2: what a second ClientHello may change, and nothing else. */

@@ -29,6 +29,13 @@ export class Transcript {
     this.begin(name)
   }
 
+  /** Begins with message_hash: the server has kept nothing of ClientHello1 but its hash.
+   *  @param digest Hash(ClientHello1) */
+  resume(name: HashName, digest: Uint8Array): void {
+    this.#pending = [syntheticMessage(name, digest)]
+    this.begin(name)
+  }
+
   /** The hash of all messages so far. @returns Hash.length bytes */
   digest(): Uint8Array {
     if (!this.#running) throw new Error('the transcript has no hash function yet')

@@ -5,6 +5,8 @@ import {
   alertFor,
   type Carrier,
   type ClientConfig,
+  ConnectionEnded,
+  type ConnectionEvent,
   ControlChannel,
   clientHandshake,
   type Direction,
@@ -22,6 +24,7 @@ import {
   MessageAssembler,
   MisuseError,
   makeTickets,
+  messageLimit,
   messageName,
   ProtocolError,
   readTicket,
@@ -35,22 +38,6 @@ import { ContentType, INITIAL_RECORD_VERSION, MAX_CONTENT, RECORD_VERSION } from
 import { RecordProtection } from './record-protection.js'
 import { RecordReader } from './record-reader.js'
 import { type PaddingRule, RecordWriter } from './record-writer.js'
-
-/** What a connection tells the one who drives it. */
-export type ConnectionEvent =
-  /** The handshake is complete, and what a plug had to do before application data is done: such data may be written, and
-   *  may come. */
-  | { readonly type: 'established'; readonly established: Established }
-  /** Application data. The buffer is the receiver's to keep. */
-  | { readonly type: 'data'; readonly data: Uint8Array }
-  /** The peer has said close_notify: no more data will come. */
-  | { readonly type: 'end' }
-  /** A session that a later connection can resume, encoded. */
-  | { readonly type: 'session'; readonly session: Uint8Array }
-  /** A line for a key log. */
-  | { readonly type: 'keylog'; readonly line: string }
-  /** The connection is over. Nothing follows. */
-  | { readonly type: 'error'; readonly error: Error }
 
 /** How records are made. */
 export interface RecordOptions {
@@ -75,6 +62,7 @@ export interface RecordOptions {
  *  on meanwhile. */
 export class TlsConnection implements Carrier {
   readonly protocol = tls13
+  readonly sentRetry = undefined
   readonly side: 'client' | 'server'
   readonly #config: ClientConfig | ServerConfig
   readonly #reader: RecordReader
@@ -124,7 +112,7 @@ export class TlsConnection implements Carrier {
       // What is not welcome is refused before all of it has been waited for.
       this.#machine?.expect(type)
       const { control } = config.plug ?? {}
-      return type === control?.messageType ? control.maxLength : limitOf(type, config)
+      return type === control?.messageType ? control.maxLength : messageLimit(type, config)
     })
     this.#machine = new Machine(
       side === 'client' ? clientHandshake(config, this, this.#keyLog) : serverHandshake(config, this, this.#keyLog),
@@ -587,12 +575,6 @@ export type ClientArguments = [side: 'client', config: ClientConfig, options?: R
 /** What a server's connection is made of. */
 export type ServerArguments = [side: 'server', config: ServerConfig, options?: RecordOptions]
 
-/** The transport ended where more was to come. */
-export class ConnectionEnded extends Error {
-  override readonly name = 'ConnectionEnded'
-  readonly code = 'ERR_TLS_CONNECTION_ENDED'
-}
-
 const NOTHING: readonly Uint8Array[] = []
 const WARNING = 1
 const FATAL = 2
@@ -604,18 +586,4 @@ const MAX_UNREAD = 2 ** 20
 function checkedMaxContent(length = MAX_CONTENT): number {
   if (length >= 64 && length <= MAX_CONTENT) return Math.floor(length)
   throw new MisuseError(`a record holds 64..${MAX_CONTENT} bytes at most, not ${length}`)
-}
-
-/** The largest body of a handshake message, by type. */
-function limitOf(type: number, { maxCertificateLength }: { readonly maxCertificateLength: number }): number {
-  switch (type) {
-    case HandshakeType.certificate:
-      return maxCertificateLength
-    case HandshakeType.key_update:
-    case HandshakeType.finished:
-      return 255
-    default:
-      // Two vectors of 2^16-1 bytes and what stands around them: no other message can be longer.
-      return 2 ** 17 + 512
-  }
 }
