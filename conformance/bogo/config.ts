@@ -6,6 +6,7 @@ import {
   type ClientConfig,
   defaultCertificateSchemes,
   defaultCipherSuites,
+  type EarlyDataPolicy,
   type PeerCheck,
   ProtocolError,
   type ServerConfig,
@@ -24,33 +25,39 @@ export interface Shared {
   readonly tickets: TicketIssuer
 }
 
+/** The flags of the moment: those of a retry count from when early data was rejected. */
+export type Current = () => Flags
+
 /** A client's configuration. @param session the one to resume */
 export function clientConfig(
-  flags: Flags,
+  current: Current,
   credentials: Credentials,
   shared: Shared,
   session: Session | undefined,
 ): ClientConfig {
+  const flags = current()
   const offered = flags.bytes('-advertise-alpn') === undefined ? '' : (flags.text('-advertise-alpn') ?? '')
   const groups = flags.numbers('-curves') ?? DEFAULT_GROUPS
   return {
-    ...common(flags, credentials, shared),
+    ...common(current, credentials, shared),
     groups,
     cipherSuites: flags.has('-fallback-scsv') ? [...defaultCipherSuites, TLS_FALLBACK_SCSV] : defaultCipherSuites,
     alpn: protocolsIn(offered),
     certificateTypes: (flags.numbers('-available-client-cert-types') ?? credentials.types).filter(isOurType),
     serverName: flags.text('-host-name'),
     keyShareGroups: flags.has('-no-key-shares') ? [] : (flags.numbers('-key-shares') ?? defaultShares(groups)),
-    peer: peerCheck(flags),
+    peer: peerCheck(current),
     session,
+    offersEarlyData: flags.has('-enable-early-data'),
     asksForOcsp: flags.has('-enable-ocsp-stapling'),
     middleboxCompatibility: true,
   }
 }
 
 /** A server's configuration. */
-export function serverConfig(flags: Flags, credentials: Credentials, shared: Shared): ServerConfig {
-  const base = common(flags, credentials, shared)
+export function serverConfig(current: Current, credentials: Credentials, shared: Shared): ServerConfig {
+  const flags = current()
+  const base = common(current, credentials, shared)
   const required = flags.has('-require-any-client-certificate')
   const authorities = flags.text('-use-client-ca-list') ?? ''
   return {
@@ -60,7 +67,8 @@ export function serverConfig(flags: Flags, credentials: Credentials, shared: Sha
     alpn: [],
     certificateTypes: credentials.types,
     clientAuthentication: required ? 'required' : flags.has('-verify-peer') ? 'optional' : 'none',
-    peer: peerCheck(flags),
+    peer: peerCheck(current),
+    ...(flags.has('-enable-early-data') ? { earlyData: EARLY_DATA } : {}),
     certificateAuthorities: authorities.startsWith('<') ? [] : namesIn(authorities),
     tickets: flags.has('-no-ticket') ? undefined : shared.tickets,
     prefersOwnOrder: flags.has('-server-preference'),
@@ -74,7 +82,11 @@ export function serverConfig(flags: Flags, credentials: Credentials, shared: Sha
   }
 }
 
-function common(flags: Flags, credentials: Credentials, shared: Shared) {
+/** What BoringSSL takes; the runner tests replays of no kind. */
+const EARLY_DATA: EarlyDataPolicy = { maxBytes: 14_336, maxSkewSeconds: 60, admit: () => true }
+
+function common(current: Current, credentials: Credentials, shared: Shared) {
+  const flags = current()
   return {
     entropy: systemEntropy,
     now: shared.now,
@@ -157,20 +169,32 @@ function selectAlpn(flags: Flags): Pick<ServerConfig, 'selectAlpn'> {
 }
 
 /** Takes any credential, unless a flag says that it is to be refused. */
-function peerCheck(flags: Flags): PeerCheck {
-  const isChecked = flags.has('-verify-peer') || flags.has('-require-any-client-certificate')
+function peerCheck(current: Current): PeerCheck {
+  const flags = current()
+  const isChecked = isPeerChecked(flags)
   return {
     certificateTypes: (flags.numbers('-accepted-peer-cert-types') ?? [CertificateType.X509]).filter(isOurType),
     isAdvisory: !isChecked,
     check: (peer, isResumption) => {
       // What is only reported is part of a session, and is reported of it again.
       if (isResumption && isChecked && !flags.has('-reverify-on-resume')) return undefined
-      const complaint = complaintOf(flags, peer, isChecked)
+      const complaint = complaintOf(current(), peer, isChecked)
       if (flags.has('-async')) return complaint ? Promise.reject(complaint) : Promise.resolve()
       if (complaint) throw complaint
       return undefined
     },
   }
+}
+
+function isPeerChecked(flags: Flags): boolean {
+  return flags.has('-verify-peer') || flags.has('-require-any-client-certificate')
+}
+
+/** What a session's credential is refused with when it is looked at again. */
+export function reverifyComplaint(flags: Flags): Error | undefined {
+  return flags.has('-reverify-on-resume')
+    ? complaintOf(flags, { certificateType: 0, entries: [] }, isPeerChecked(flags))
+    : undefined
 }
 
 function complaintOf(flags: Flags, peer: Authentication, isChecked: boolean): Error | undefined {

@@ -1,8 +1,8 @@
 import { ConnectionEnded, type ConnectionEvent, TlsConnection } from 'attested-tls/engine'
-import { decodeSession, ProtocolError, type Session } from 'attested-tls/handshake'
-import { clientConfig, type Shared, serverConfig } from './config.js'
+import { decodeSession, type Established, ProtocolError, type Session } from 'attested-tls/handshake'
+import { type Current, clientConfig, reverifyComplaint, type Shared, serverConfig } from './config.js'
 import { Credentials } from './credentials.js'
-import { expect, expectEstablished, Unexpected } from './expectations.js'
+import { expect, expectEarlyData, expectEstablished, Unexpected } from './expectations.js'
 import type { Flags } from './flags.js'
 import { Wire } from './wire.js'
 
@@ -11,29 +11,33 @@ export interface Outcome {
   readonly session: Session | undefined
 }
 
-/** One connection with the runner, from the first byte to the last. @throws what is not as it should be */
+/** One connection with the runner, from the first byte to the last.
+ *  @param retry the flags that count once early data was rejected   @throws what is not as it should be */
 export async function exchange(
   flags: Flags,
+  retry: Flags,
   shared: Shared,
   isResumption: boolean,
   session: Session | undefined,
 ): Promise<Outcome> {
   const credentials = new Credentials(flags)
+  let connection: TlsConnection | undefined
+  const current = () => (connection?.earlyData === 'rejected' ? retry : flags)
   const maxContent = flags.number('-max-send-fragment')
   const records = maxContent === undefined ? {} : { maxContent }
-  const connection = flags.has('-server')
-    ? new TlsConnection('server', serverConfig(flags, credentials, shared), records)
-    : new TlsConnection('client', clientConfig(flags, credentials, shared, session), records)
+  connection = flags.has('-server')
+    ? new TlsConnection('server', serverConfig(current, credentials, shared), records)
+    : new TlsConnection('client', clientConfig(current, credentials, shared, session), records)
   const wire = new Wire(await Wire.open(flags), connection)
   try {
-    return await new Exchange(flags, connection, wire, credentials, isResumption).run()
+    return await new Exchange(current, connection, wire, credentials, isResumption).run()
   } finally {
     await wire.close()
   }
 }
 
 class Exchange {
-  readonly #flags: Flags
+  readonly #current: Current
   readonly #connection: TlsConnection
   readonly #wire: Wire
   readonly #credentials: Credentials
@@ -41,84 +45,145 @@ class Exchange {
   readonly #secrets = new Map<string, Uint8Array>()
   #session: Session | undefined
 
-  constructor(flags: Flags, connection: TlsConnection, wire: Wire, credentials: Credentials, isResumption: boolean) {
-    this.#flags = flags
+  constructor(
+    current: Current,
+    connection: TlsConnection,
+    wire: Wire,
+    credentials: Credentials,
+    isResumption: boolean,
+  ) {
+    this.#current = current
     this.#connection = connection
     this.#wire = wire
     this.#credentials = credentials
     this.#isResumption = isResumption
   }
 
+  get #flags(): Flags {
+    return this.#current()
+  }
+
   async run(): Promise<Outcome> {
-    const flags = this.#flags
     await this.#handshake()
-    if (flags.has('-send-alert')) {
+    if (this.#flags.has('-send-alert')) {
       this.#connection.fail(new ProtocolError(DECOMPRESSION_FAILURE, 'the test wants an alert'))
       return { session: undefined }
     }
-    this.#writeFirst()
-    if (!flags.has('-shim-shuts-down')) await this.#echo()
-    if (!flags.has('-server')) this.#expectSession()
+    if (!this.#flags.has('-shim-shuts-down')) await this.#echo()
+    if (!this.#flags.has('-server')) this.#expectSession()
     await this.#shutDown()
     return { session: this.#session }
   }
 
+  /** The handshake, with what may be said during it, and what is to be said right after it. */
   async #handshake(): Promise<void> {
-    this.#connection.start()
+    const flags = this.#flags
+    await this.#wire.start()
+    const early = this.#connection.earlyData === 'offered'
+    if (flags.has('-expect-no-offer-early-data')) expect('early data', early, false)
+    let unwritten = early ? this.#writeEarly(flags) : this.#firstWords(flags)
     for (;;) {
       const event = await this.#next()
-      if (event?.type !== 'established') continue
-      expectEstablished(this.#flags, event.established, this.#credentials, this.#isResumption)
-      return
+      if (event?.type === 'early') {
+        // A server may speak before the client's Finished.
+        this.#write(unwritten())
+        unwritten = nothing
+      } else if (event?.type === 'early_data') {
+        this.#answer(event.data)
+      } else if (event?.type === 'established') {
+        this.#expectEstablished(flags, event.established)
+        const isAgain = this.#flags !== flags
+        this.#write(isAgain ? this.#firstWords(this.#flags)() : unwritten())
+        return
+      }
     }
   }
 
-  /** What the shim says before it listens. */
-  #writeFirst(): void {
-    const flags = this.#flags
-    const length = flags.number('-export-keying-material')
-    if (length !== undefined) {
-      const context = latin1(flags.text('-export-context') ?? '')
-      this.#connection.write(this.#connection.exportKeyingMaterial(flags.text('-export-label') ?? '', context, length))
+  #expectEstablished(flags: Flags, established: Established): void {
+    const again = this.#flags === flags ? undefined : reverifyComplaint(this.#flags)
+    if (again && established.isResumed) {
+      this.#connection.fail(again)
+      throw again
     }
-    if (flags.has('-export-traffic-secrets')) this.#writeSecrets()
-    if (!flags.has('-shim-writes-first')) return
-    const times = flags.number('-repeat-shim-initial-write') ?? 1
-    for (let i = 0; i < times; i++) this.#connection.write(latin1(flags.text('-shim-initial-write') ?? 'hello'))
+    expectEarlyData(flags, this.#flags, established)
+    expectEstablished(this.#flags, established, this.#credentials, this.#isResumption)
   }
 
-  #writeSecrets(): void {
+  /** Writes what it can before the server has answered. @returns the rest */
+  #writeEarly(flags: Flags): () => Uint8Array {
+    const words = this.#firstWords(flags)()
+    let taken = 0
+    // In records of their own, as they come from the application.
+    const step = flags.has('-shim-writes-first')
+      ? latin1(flags.text('-shim-initial-write') ?? 'hello').length
+      : words.length
+    while (taken < words.length) {
+      const length = this.#connection.writeEarlyData(words.subarray(taken, taken + step))
+      taken += length
+      if (length < step) break
+    }
+    return () => words.subarray(taken)
+  }
+
+  /** What the shim says before it listens. Some of it is not known before the handshake has come so far. */
+  #firstWords(flags: Flags): () => Uint8Array {
+    return () => {
+      const pieces: Uint8Array[] = []
+      const length = flags.number('-export-keying-material')
+      if (length !== undefined) {
+        const context = latin1(flags.text('-export-context') ?? '')
+        pieces.push(this.#connection.exportKeyingMaterial(flags.text('-export-label') ?? '', context, length))
+      }
+      if (flags.has('-export-traffic-secrets')) pieces.push(...this.#trafficSecrets(flags))
+      if (flags.has('-shim-writes-first')) {
+        const times = flags.number('-repeat-shim-initial-write') ?? 1
+        for (let i = 0; i < times; i++) pieces.push(latin1(flags.text('-shim-initial-write') ?? 'hello'))
+      }
+      return Buffer.concat(pieces)
+    }
+  }
+
+  #trafficSecrets(flags: Flags): readonly Uint8Array[] {
     const client = this.#secrets.get('CLIENT_TRAFFIC_SECRET_0') ?? new Uint8Array(0)
     const server = this.#secrets.get('SERVER_TRAFFIC_SECRET_0') ?? new Uint8Array(0)
-    const isServer = this.#flags.has('-server')
-    const [read, write] = isServer ? [client, server] : [server, client]
-    for (const bytes of [Uint8Array.of(read.length, 0), read, write]) this.#connection.write(bytes)
+    const [read, write] = flags.has('-server') ? [client, server] : [server, client]
+    return [Uint8Array.of(read.length, 0), read, write]
+  }
+
+  #write(data: Uint8Array): void {
+    if (data.length > 0) this.#connection.write(data)
   }
 
   /** Answers each piece of data with its complement, until the peer has nothing more to say. */
   async #echo(): Promise<void> {
-    const size = this.#flags.number('-read-size') ?? 512
     for (;;) {
       if (this.#flags.has('-key-update-before-read')) this.#connection.updateKeys(false)
       const event = await this.#next(true)
       if (!event || event.type === 'end') return
-      if (event.type !== 'data') continue
-      for (let at = 0; at < event.data.length; at += size) {
-        if (this.#flags.has('-key-update')) this.#connection.updateKeys(false)
-        this.#connection.write(event.data.subarray(at, at + size).map(byte => byte ^ 0xff))
-      }
+      if (event.type === 'data') this.#answer(event.data)
+    }
+  }
+
+  #answer(data: Uint8Array): void {
+    const size = this.#flags.number('-read-size') ?? 512
+    for (let at = 0; at < data.length; at += size) {
+      if (this.#flags.has('-key-update')) this.#connection.updateKeys(false)
+      this.#connection.write(data.subarray(at, at + size).map(byte => byte ^ 0xff))
     }
   }
 
   #expectSession(): void {
     const isExpected = !this.#flags.has('-expect-no-session') && !this.#flags.has('-shim-shuts-down')
     expect('a session to resume', this.#session !== undefined, isExpected)
+    if (!this.#session) return
+    const isForEarlyData = this.#flags.has('-expect-ticket-supports-early-data')
+    expect('a session for early data', this.#session.maxEarlyData > 0, isForEarlyData)
   }
 
   async #shutDown(): Promise<void> {
     if (!this.#flags.has('-check-close-notify')) return
     this.#connection.close()
-    while (this.#connection.isReadable) {
+    for (;;) {
       const event = await this.#next(true)
       if (!event && this.#isCut) throw new Unexpected('Unexpected SSL_shutdown result: -1 != 1')
       if (!event) return
@@ -154,6 +219,7 @@ class Exchange {
 }
 
 const DECOMPRESSION_FAILURE = 30
+const nothing = () => new Uint8Array(0)
 
 /** Arguments come as text with one character for each byte. */
 function latin1(text: string): Uint8Array {

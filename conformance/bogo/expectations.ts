@@ -38,6 +38,16 @@ export function expectEstablished(
   if (selected !== undefined) expect('own credential', credentials.selected ?? -1, selected)
 }
 
+/** @param retry the flags that count since early data was rejected, if it was   @throws Unexpected */
+export function expectEarlyData(flags: Flags, retry: Flags, { earlyData, ticketAgeSkewSeconds }: Established): void {
+  if (flags.has('-expect-accept-early-data')) expect('early data', earlyData, 'accepted')
+  if (flags.has('-expect-reject-early-data')) expect('early data taken', earlyData === 'accepted', false)
+  const reason = earlyData === 'accepted' ? 'accept' : earlyData
+  expect('early data', reason, retry.text('-expect-early-data-reason') ?? reason)
+  const skew = flags.number('-expect-ticket-age-skew')
+  if (skew && ticketAgeSkewSeconds !== undefined) expect('ticket age skew', ticketAgeSkewSeconds, skew)
+}
+
 const TLS13 = 0x0304
 
 function expectPeer(flags: Flags, peer: PeerIdentity): void {

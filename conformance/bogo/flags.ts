@@ -132,6 +132,7 @@ const SWITCHES: ReadonlySet<string> = new Set([
   '-psk-importer-sha256',
   '-psk-importer-sha384',
   '-read-with-unfinished-write',
+  '-reject-alpn',
   '-renegotiate-freely',
   '-require-any-client-certificate',
   '-reverify-on-resume',

@@ -14,7 +14,7 @@ export interface Result {
 /** Runs one test: the shim's `main`. */
 export async function runShim(args: readonly string[]): Promise<Result> {
   try {
-    const { initial, resume } = parseCommandLine(args)
+    const { initial, resume, retry } = parseCommandLine(args)
     if (initial.has('-is-handshaker-supported')) return { exitCode: 0, stdout: 'No\n', stderr: '' }
     const started = Date.now()
     let delay = 0
@@ -26,7 +26,7 @@ export async function runShim(args: readonly string[]): Promise<Result> {
     for (let i = 0; i <= (initial.number('-resume-count') ?? 0); i++) {
       const flags = i === 0 ? initial : resume
       checkSupported(flags)
-      session = (await exchange(flags, shared, i > 0, session)).session
+      session = (await exchange(flags, retry, shared, i > 0, session)).session
       delay += 1000 * (flags.number('-resumption-delay') ?? 0)
     }
     return { exitCode: 0, stdout: '', stderr: '' }

@@ -32,6 +32,15 @@ export class Wire {
     return socket
   }
 
+  /** Starts the handshake, up to where it waits for the peer. */
+  async start(): Promise<void> {
+    this.#connection.start()
+    while (this.#connection.pause) {
+      await this.#connection.pause
+      this.#connection.resume()
+    }
+  }
+
   /** The next event of the connection; undefined when it is over. */
   async next(): Promise<ConnectionEvent | undefined> {
     for (;;) {

@@ -28,6 +28,14 @@ export interface Carrier {
   compatibility(): void
   /** How large a protected record's plaintext may be from here on, content type included (RFC 8449 §4). */
   limitRecords(direction: Direction, recordSizeLimit: number): void
+  /** The exporter, where the server can use it before the client's Finished. */
+  offerExporter(exporter: Exporter): void
+  /** Early data may flow from here on, up to `limit` bytes (RFC 8446 §4.2.10): from the client, under these keys, until
+   *  the next `protect` in its direction. */
+  openEarlyData(secret: TrafficSecret, suite: Suite, limit: number): void
+  /** Client: what the server says to early data. Where it does not take it, what we write is plain until the next
+   *  `protect`. */
+  settleEarlyData(isAccepted: boolean): void
   /** The peer may send early data that is not accepted: its records are dropped (RFC 8446 §4.2.10). Ends with the next
    *  `protect` for reading. */
   skipEarlyData(): void

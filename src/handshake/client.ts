@@ -7,6 +7,7 @@ import { checkCertificateVerify, makeCertificateVerify } from './certificate-ver
 import { type Suite, suiteOf } from './cipher-suite.js'
 import type { ClientConfig } from './config.js'
 import type { PeerIdentity } from './credential.js'
+import { clientEarlyData, type EarlyDataStatus } from './early-data.js'
 import type { Established } from './established.js'
 import { Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
@@ -17,6 +18,7 @@ import {
   CertificateRequest,
   decodeMessage,
   EncryptedExtensions,
+  EndOfEarlyData,
   encodeMessage,
   Finished,
   HandshakeType,
@@ -58,6 +60,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   const { sent, reply } = answer.isRetry ? yield* retry(hs, offer, first, answer) : { sent: first, reply: answer }
 
   const { suite, psk } = reply
+  const isEarlyDataOpen = offer.early === 'offered' && !answer.isRetry
   const sharedSecret = reply.share.complete(reply.keyExchange)
   const { labelPrefix } = carrier.protocol
   const earlySecret = psk
@@ -72,10 +75,16 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   keyLog.add('SERVER_HANDSHAKE_TRAFFIC_SECRET', serverTraffic)
   keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
   carrier.protect('read', 'handshake', serverTraffic, suite)
-  carrier.protect('write', 'handshake', clientTraffic, suite)
+  if (!isEarlyDataOpen) carrier.protect('write', 'handshake', clientTraffic, suite)
 
   const extensions = readEncryptedExtensions(hs, sent, yield* receive(HandshakeType.encrypted_extensions))
   const { alpn, serverType, clientType } = checkEncryptedExtensions(hs, offer, extensions)
+  const isEarlyDataAccepted = extensions.has(ext.earlyData.encrypted_extensions)
+  if (isEarlyDataAccepted) checkEarlyData(offer, reply, alpn)
+  if (isEarlyDataOpen) {
+    carrier.settleEarlyData(isEarlyDataAccepted)
+    if (!isEarlyDataAccepted) carrier.protect('write', 'handshake', clientTraffic, suite)
+  }
   const view: View = {
     side: 'client',
     version: carrier.protocol.version,
@@ -109,6 +118,10 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   keyLog.add('EXPORTER_SECRET', exporter)
   carrier.protect('read', 'application', readSecret, suite)
 
+  if (isEarlyDataAccepted) {
+    hs.send(encodeMessage(HandshakeType.end_of_early_data, EndOfEarlyData, {}))
+    carrier.protect('write', 'handshake', clientTraffic, suite)
+  }
   carrier.compatibility()
   if (request) {
     const type = clientType ?? config.plug?.certificateType(view, 'client') ?? ext.CertificateType.X509
@@ -130,6 +143,8 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     pskIdentity: psk && !psk.session ? psk.identity : undefined,
     isRetried: answer.isRetry,
     isResumable: true,
+    earlyData: earlyDataStatus(offer, answer.isRetry, psk, isEarlyDataAccepted),
+    ticketAgeSkewSeconds: undefined,
     peer,
     peerChain: peer ?? sessionChain(psk),
     exporter,
@@ -166,6 +181,7 @@ interface Offer {
   readonly sessionId: Uint8Array
   readonly shares: readonly KeyShare[]
   readonly psks: readonly PskOffer[]
+  readonly early: EarlyDataStatus | 'offered'
   readonly plug: PlugOffer
 }
 
@@ -186,11 +202,13 @@ function* makeOffer({ config, carrier, keyLog }: ClientState): Step<Offer> {
         },
       })
     : { ...types, extensions: [] }
+  const psks = yield* pskOffers(config, carrier.protocol)
   return {
     random,
     sessionId: config.middleboxCompatibility && carrier.protocol.hasSessionId ? entropy.bytes(32) : EMPTY,
     shares: config.keyShareGroups.map(group => entropy.keyShare(group as NamedGroup)),
-    psks: yield* pskOffers(config, carrier.protocol),
+    psks,
+    early: clientEarlyData(config, carrier.protocol, psks[0]?.session),
     plug,
   }
 }
@@ -211,10 +229,13 @@ function sendClientHello(
   shares: readonly KeyShare[],
   psks: readonly PskOffer[],
   cookie: Uint8Array | undefined,
+  isSecond = false,
 ): SentHello {
   const { config } = hs
   const { protocol } = hs.carrier
   const extensions = helloExtensions(config, protocol, offer, shares, cookie)
+  const isEarly = offer.early === 'offered' && !isSecond
+  if (isEarly) extensions.push(extensionValue(ext.earlyData.client_hello, undefined))
   if (psks.length > 0) extensions.push(extensionValue(ext.preSharedKey.client_hello, unboundPsks(psks, config.now())))
   const hello = encodeMessage(HandshakeType.client_hello, protocol.clientHello, {
     legacyVersion: protocol.legacyVersion,
@@ -227,6 +248,7 @@ function sendClientHello(
   if (psks.length > 0) bind(hello, psks, hs.transcript, protocol)
   hs.send(hello)
   hs.carrier.endFlight()
+  if (isEarly) openEarlyData(hs, psks)
   return {
     sessionId: offer.sessionId,
     shares,
@@ -235,6 +257,18 @@ function sendClientHello(
     extensions: config.plug ? hs.table.readOffer('client_hello', extensions) : Extensions.none,
     types: new Set(extensions.map(({ type }) => type)),
   }
+}
+
+/** RFC 8446 §4.2.10: what can be written before the server has said anything. */
+function openEarlyData({ carrier, keyLog, transcript }: ClientState, psks: readonly PskOffer[]): void {
+  const session = psks[0]?.session
+  const suite = session && suiteOf(session.cipherSuite)
+  if (!suite) return
+  const helloHash = transcript.digestWith(suite.hash, EMPTY)
+  const secret = new EarlySecret(suite.hash, session.psk, carrier.protocol.labelPrefix).clientEarlyTraffic(helloHash)
+  keyLog.add('CLIENT_EARLY_TRAFFIC_SECRET', secret)
+  carrier.compatibility()
+  carrier.openEarlyData(secret, suite, session.maxEarlyData)
 }
 
 function helloExtensions(
@@ -383,11 +417,12 @@ function* retry(
   request: ServerReply & { readonly isRetry: true },
 ): Step<{ readonly sent: SentHello; readonly reply: ServerReply & { readonly isRetry: false } }> {
   hs.carrier.compatibility()
+  if (offer.early === 'offered') hs.carrier.settleEarlyData(false)
   const { group, suite } = request
   const shares = group === undefined ? first.shares : [hs.config.entropy.keyShare(group as NamedGroup)]
   // A PSK for another hash than the suite's can no longer be selected.
   const psks = first.psks.filter(psk => psk.hash === suite.hash)
-  const sent = sendClientHello(hs, offer, shares, psks, request.cookie)
+  const sent = sendClientHello(hs, offer, shares, psks, request.cookie, true)
   const reply = readServerHello(hs, sent, yield* receive(HandshakeType.server_hello), true)
   if (reply.isRetry) throw new Error('a retry is not answered with one')
   if (reply.suite !== suite) {
@@ -413,6 +448,37 @@ function readEncryptedExtensions(hs: ClientState, sent: SentHello, message: Mess
   const { extensions } = decodeMessage(EncryptedExtensions, message)
   hs.transcript.add(message.raw)
   return hs.table.readResponse('encrypted_extensions', extensions, sent.types)
+}
+
+/** RFC 8446 §4.2.10: early data is taken with the first PSK alone, and with all that belongs to it. */
+function checkEarlyData(
+  offer: Offer,
+  reply: ServerReply & { readonly isRetry: false },
+  alpn: string | undefined,
+): void {
+  const { psk, suite } = reply
+  if (!psk) throw new ProtocolError('unsupported_extension', 'the server takes early data, but not the PSK')
+  if (psk !== offer.psks[0] || !psk.session) {
+    throw new ProtocolError('illegal_parameter', 'the server takes early data with another PSK than the first')
+  }
+  if (psk.session.cipherSuite !== suite.id) {
+    throw new ProtocolError('illegal_parameter', 'the server takes early data with another cipher suite')
+  }
+  if (psk.session.alpn !== alpn) {
+    throw new ProtocolError('illegal_parameter', 'the server takes early data for another application protocol')
+  }
+}
+
+function earlyDataStatus(
+  { early }: Offer,
+  isRetried: boolean,
+  psk: PskOffer | undefined,
+  isAccepted: boolean,
+): EarlyDataStatus {
+  if (early !== 'offered') return early
+  if (isRetried) return 'hello_retry_request'
+  if (!psk) return 'session_not_resumed'
+  return isAccepted ? 'accepted' : 'peer_declined'
 }
 
 /** What EncryptedExtensions chose, each out of what was offered. */

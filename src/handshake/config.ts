@@ -1,6 +1,7 @@
 import type { Entropy, HashName } from '../crypto/index.js'
 import type { Suite } from './cipher-suite.js'
 import type { Authentication, Credential } from './credential.js'
+import type { EarlyDataPolicy } from './early-data.js'
 import type { Plug } from './plug.js'
 import type { Session, TicketState } from './session.js'
 import type { TicketIssuer } from './ticket.js'
@@ -47,6 +48,8 @@ export interface ClientConfig extends CommonConfig {
   /** A session to resume. */
   readonly session: Session | undefined
   readonly asksForOcsp: boolean
+  /** Whether early data may be sent with a session that is for it; never with a plug. */
+  readonly offersEarlyData?: boolean
   readonly middleboxCompatibility: boolean
 }
 
@@ -60,6 +63,8 @@ export interface ServerConfig extends CommonConfig {
   readonly peer: PeerCheck
   /** DER names of the authorities we name in CertificateRequest (RFC 8446 §4.2.4). */
   readonly certificateAuthorities: readonly Uint8Array[]
+  /** Whether early data is taken, which it is not without a policy, nor with a plug. */
+  readonly earlyData?: EarlyDataPolicy
   /** Issues and opens tickets; undefined: no resumption. */
   readonly tickets: TicketIssuer | undefined
   /** Whether our order of cipher suites and protocols counts, or the client's. */

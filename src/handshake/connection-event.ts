@@ -7,6 +7,11 @@ export type ConnectionEvent =
   | { readonly type: 'established'; readonly established: Established }
   /** Application data. The buffer is the receiver's to keep. */
   | { readonly type: 'data'; readonly data: Uint8Array }
+  /** Server: early data (RFC 8446 §4.2.10), which somebody may have recorded and sent before: act on it only if doing so
+   *  twice does no harm. The buffer is the receiver's to keep. */
+  | { readonly type: 'early_data'; readonly data: Uint8Array }
+  /** Server: early data is taken. What is written from here on goes to a client that has not said that it is there. */
+  | { readonly type: 'early' }
   /** The peer has said close_notify: no more data will come. */
   | { readonly type: 'end' }
   /** A session that a later connection can resume, encoded. */

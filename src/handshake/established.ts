@@ -1,5 +1,6 @@
 import type { Suite } from './cipher-suite.js'
 import type { PeerIdentity } from './credential.js'
+import type { EarlyDataStatus } from './early-data.js'
 import type { Exporter, ResumptionSecret } from './key-schedule.js'
 
 /** What a handshake came to: all that outlives it. */
@@ -19,6 +20,10 @@ export interface Established {
   readonly isRetried: boolean
   /** Whether the client takes tickets in a way that the server resumes them (RFC 8446 §4.2.9). */
   readonly isResumable: boolean
+  /** What became of early data. */
+  readonly earlyData: EarlyDataStatus
+  /** Server: how much older the client said its ticket is than it is, in seconds; undefined where none was resumed. */
+  readonly ticketAgeSkewSeconds: number | undefined
   /** Who the peer is: by its credential in this handshake, or in the one that is resumed; undefined if it authenticated
    *  with no credential that has a meaning to the engine. */
   readonly peer: PeerIdentity | undefined

@@ -29,6 +29,12 @@ export type {
   PeerIdentity,
 } from './credential.js'
 export { defaultCertificateSchemes, defaultCipherSuites, defaultGroups, defaultSignatureSchemes } from './defaults.js'
+export {
+  type EarlyDataPolicy,
+  type EarlyDataStatus,
+  type EarlyDataUse,
+  ReplayGuard,
+} from './early-data.js'
 export type { Established } from './established.js'
 export {
   AuthenticatorExchange,

@@ -106,6 +106,9 @@ export const HELLO_RETRY_REQUEST_RANDOM = Uint8Array.from([
   0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ])
 
+/** RFC 8446 §4.5. */
+export const EndOfEarlyData = struct({})
+
 /** RFC 8446 §4.3.1. */
 export const EncryptedExtensions = struct({ extensions: RawExtensions })
 

@@ -1,6 +1,9 @@
 import type { ClientConfig, ServerConfig } from './config.js'
 import type { Established } from './established.js'
+import { extensionValue } from './extension-table.js'
+import { earlyData } from './extensions.js'
 import { decodeMessage, encodeMessage, HandshakeType, type Message, NewSessionTicket } from './messages.js'
+import { tls13 } from './protocol.js'
 import { MAX_SESSION_SECONDS, NO_STATE, type Session } from './session.js'
 import { tableWith } from './table.js'
 
@@ -17,6 +20,8 @@ export function makeTickets(config: ServerConfig, established: Established): rea
   const secondsLeft = MAX_SESSION_SECONDS - Math.ceil(Math.max(0, now - established.authenticatedAt) / 1000)
   const lifetimeSeconds = Math.min(tickets.lifetimeSeconds, secondsLeft)
   if (lifetimeSeconds <= 0) return []
+  const hasEarlyData = !plug && established.version === tls13.version
+  const maxEarlyData = !hasEarlyData ? 0 : (config.earlyData?.maxBytes ?? 0)
   return Array.from({ length: tickets.count }, (_, i) => {
     const ticketNonce = Uint8Array.of(i)
     const ticketAgeAdd = new DataView(entropy.bytes(4).buffer).getUint32(0)
@@ -25,6 +30,7 @@ export function makeTickets(config: ServerConfig, established: Established): rea
       cipherSuite: established.suite.id,
       psk: established.resumption.psk(ticketNonce),
       ticketAgeAdd,
+      maxEarlyData,
       issuedAt: BigInt(now),
       authenticatedAt: BigInt(established.authenticatedAt),
       lifetimeSeconds,
@@ -39,7 +45,7 @@ export function makeTickets(config: ServerConfig, established: Established): rea
       ticketAgeAdd,
       ticketNonce,
       ticket,
-      extensions: [],
+      extensions: maxEarlyData > 0 ? [extensionValue(earlyData.new_session_ticket, maxEarlyData)] : [],
     })
   })
 }
@@ -54,7 +60,7 @@ export function readTicket(
   message: Message,
 ): Omit<Session, 'version'> | null {
   const { ticketLifetime, ticketAgeAdd, ticketNonce, ticket, extensions } = decodeMessage(NewSessionTicket, message)
-  tableWith(config.plug).readOffer('new_session_ticket', extensions)
+  const known = tableWith(config.plug).readOffer('new_session_ticket', extensions)
   const plugState = config.plug ? config.plug.saveSession() : NO_STATE
   if (ticketLifetime === 0 || plugState === null || config.plug?.forbidsPsk) return null
   return {
@@ -63,6 +69,7 @@ export function readTicket(
     psk: established.resumption.psk(ticketNonce),
     ticket: Uint8Array.from(ticket),
     ticketAgeAdd,
+    maxEarlyData: config.plug ? 0 : (known.get(earlyData.new_session_ticket) ?? 0),
     receivedAt: BigInt(config.now()),
     authenticatedAt: BigInt(established.authenticatedAt),
     // RFC 8446 §4.6.1: never longer than seven days, whatever the server says.

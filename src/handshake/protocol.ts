@@ -15,6 +15,8 @@ export interface Protocol {
   readonly labelPrefix: LabelPrefix
   /** Whether legacy_session_id is echoed, and may be filled in to please middleboxes (RFC 8446 §D.4, RFC 9147 §5). */
   readonly hasSessionId: boolean
+  /** Whether there is early data: RFC 9147 has it too, this engine does not. */
+  readonly hasEarlyData: boolean
   readonly clientHello: Codec<ClientHello>
 }
 
@@ -25,6 +27,7 @@ export const tls13: Protocol = {
   legacyVersion: 0x0303,
   labelPrefix: 'tls13 ',
   hasSessionId: true,
+  hasEarlyData: true,
   clientHello: ClientHello,
 }
 
@@ -46,6 +49,7 @@ export const dtls13: Protocol = {
   legacyVersion: 0xfefd,
   labelPrefix: 'dtls13',
   hasSessionId: false,
+  hasEarlyData: false,
   clientHello: {
     read(r) {
       const hello = DatagramClientHello.read(r)

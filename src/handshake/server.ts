@@ -13,6 +13,7 @@ import { checkCertificateVerify, makeCertificateVerify } from './certificate-ver
 import { type Suite, suiteOf } from './cipher-suite.js'
 import type { ServerConfig } from './config.js'
 import type { PeerIdentity } from './credential.js'
+import { ageSkewSeconds, serverEarlyData } from './early-data.js'
 import type { Established } from './established.js'
 import { type Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
@@ -24,6 +25,7 @@ import {
   type ClientHello,
   decodeMessage,
   EncryptedExtensions,
+  EndOfEarlyData,
   encodeMessage,
   Finished,
   HandshakeType,
@@ -81,16 +83,27 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   // RFC 8446 §9.2: who brings no PSK has to say how signatures may be made.
   if (!psk) offer.extensions.need(ext.signatureAlgorithms.client_hello)
   const alpn = selectAlpn(config, offer.extensions)
+  const isEarlyDataOffered = first.extensions.has(ext.earlyData.client_hello)
+  const early = yield* serverEarlyData(config, carrier.protocol, {
+    isOffered: isEarlyDataOffered,
+    hasPsks: first.extensions.has(ext.preSharedKey.client_hello),
+    psk,
+    suite: suite.id,
+    alpn,
+    isRetried,
+  })
   hs.transcript.begin(suite.hash)
   hs.transcript.add(offer.message.raw)
-  const answered = config.entropy.answerKeyShare(group as NamedGroup, share)
-  sendServerHello(hs, offer, suite, { group, keyExchange: answered.keyExchange }, psk?.index)
-  if (!isRetried) compatibility(hs, offer)
-
   const { labelPrefix } = carrier.protocol
   const earlySecret = psk
     ? new EarlySecret(suite.hash, psk.key, labelPrefix)
     : EarlySecret.withoutPsk(suite.hash, labelPrefix)
+  const earlyTraffic = early === 'accepted' ? earlySecret.clientEarlyTraffic(hs.transcript.digest()) : undefined
+  if (earlyTraffic) keyLog.add('CLIENT_EARLY_TRAFFIC_SECRET', earlyTraffic)
+  const answered = config.entropy.answerKeyShare(group as NamedGroup, share)
+  sendServerHello(hs, offer, suite, { group, keyExchange: answered.keyExchange }, psk?.index)
+  if (!isRetried) compatibility(hs, offer)
+
   const handshakeSecret = earlySecret.handshakeSecret(answered.secret)
   const helloHash = hs.transcript.digest()
   const serverTraffic = handshakeSecret.traffic('server', helloHash)
@@ -100,8 +113,9 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   keyLog.add('SERVER_HANDSHAKE_TRAFFIC_SECRET', serverTraffic)
   keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
   carrier.protect('write', 'handshake', serverTraffic, suite)
-  carrier.protect('read', 'handshake', clientTraffic, suite)
-  if (offer.extensions.has(ext.earlyData.client_hello)) carrier.skipEarlyData()
+  if (earlyTraffic) carrier.openEarlyData(earlyTraffic, suite, config.earlyData?.maxBytes ?? 0)
+  else carrier.protect('read', 'handshake', clientTraffic, suite)
+  if (isEarlyDataOffered && !isRetried && !earlyTraffic) carrier.skipEarlyData()
 
   const isResumed = psk?.ticket !== undefined
   const view: View = {
@@ -121,7 +135,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   const authenticator = psk === undefined ? 'certificate' : psk.ticket ? 'session' : 'external_psk'
   const plugged = config.plug ? yield* config.plug.answer(view, authenticator) : NO_ANSWER
   const types = certificateTypes(config, offer, plugged, psk !== undefined)
-  sendEncryptedExtensions(hs, offer, plugged, types, alpn, psk !== undefined)
+  sendEncryptedExtensions(hs, offer, plugged, types, alpn, psk !== undefined, earlyTraffic !== undefined)
   const asksClient = types.asksClient
   if (!psk) {
     if (asksClient) sendCertificateRequest(hs)
@@ -139,6 +153,11 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   keyLog.add('EXPORTER_SECRET', exporter)
   carrier.endFlight()
   carrier.protect('write', 'application', writeSecret, suite)
+  if (earlyTraffic) {
+    carrier.offerExporter(exporter)
+    readEndOfEarlyData(hs, yield* receive(HandshakeType.end_of_early_data))
+    carrier.protect('read', 'handshake', clientTraffic, suite)
+  }
 
   const peer = !psk && asksClient ? yield* readClientAuthentication(hs, view, types.client) : psk?.peer
   readFinished(hs, clientTraffic, yield* receive(HandshakeType.finished))
@@ -156,6 +175,8 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
     pskIdentity: psk && !psk.ticket ? psk.identity : undefined,
     isRetried,
     isResumable: takesDheKe(offer),
+    earlyData: early,
+    ticketAgeSkewSeconds: psk?.ticket ? psk.ageSkewSeconds : undefined,
     peer,
     peerChain: peer ?? {
       certificateType: psk?.ticket?.certificateType ?? ext.CertificateType.X509,
@@ -390,6 +411,9 @@ function selectAlpn(config: ServerConfig, extensions: Extensions): string | unde
 interface AcceptedPsk {
   readonly index: number
   readonly identity: Uint8Array
+  readonly binder: Uint8Array
+  /** Of a ticket; 0 for an external PSK. */
+  readonly ageSkewSeconds: number
   readonly key: Uint8Array
   /** The ticket that it came in; undefined for an external PSK. */
   readonly ticket: TicketState | undefined
@@ -407,7 +431,7 @@ function* choosePsk(
   const offered = offer.extensions.get(ext.preSharedKey.client_hello)
   const without = { suite: suites[0], psk: undefined }
   if (!offered || !takesDheKe(offer) || hs.config.plug?.forbidsPsk) return without
-  for (const [index, { identity }] of offered.identities.slice(0, MAX_IDENTITIES).entries()) {
+  for (const [index, { identity, obfuscatedTicketAge }] of offered.identities.slice(0, MAX_IDENTITIES).entries()) {
     const psk = yield* lookUpPsk(hs, offer, identity, suites[0])
     const suite = suites.find(({ hash }) => hash === psk?.hash)
     const binder = offered.binders[index]
@@ -416,7 +440,9 @@ function* choosePsk(
     const truncated = raw.subarray(0, raw.length - bindersLengthOf(offered))
     const key = binderKey({ hash: psk.hash, key: psk.key, isExternal: psk.ticket === undefined }, hs.carrier.protocol)
     checkBinder(key, hs.transcript.digestWith(psk.hash, truncated), binder)
-    return { suite, psk: { index, identity, key: psk.key, ticket: psk.ticket, peer: psk.peer } }
+    const { ticket, peer } = psk
+    const skew = ticket ? ageSkewSeconds(ticket, obfuscatedTicketAge, hs.config.now()) : 0
+    return { suite, psk: { index, identity, binder, ageSkewSeconds: skew, key: psk.key, ticket, peer } }
   }
   return without
 }
@@ -543,8 +569,10 @@ function sendEncryptedExtensions(
   types: ReturnType<typeof certificateTypes>,
   alpn: string | undefined,
   hasPsk: boolean,
+  takesEarlyData: boolean,
 ): void {
   const extensions: ExtensionValue[] = []
+  if (takesEarlyData) extensions.push(extensionValue(ext.earlyData.encrypted_extensions, undefined))
   if (!hasPsk && offered.has(ext.serverName.client_hello) && !hs.config.ignoresServerName) {
     extensions.push(extensionValue(ext.serverName.encrypted_extensions, true))
   }
@@ -602,6 +630,11 @@ function* sendAuthentication(hs: ServerState, offer: Offer, view: View, certific
 function sendFinished(hs: ServerState, serverTraffic: TrafficSecret): void {
   const verifyData = serverTraffic.verifyData(hs.transcript.digest())
   hs.send(encodeMessage(HandshakeType.finished, Finished, { verifyData }))
+}
+
+function readEndOfEarlyData(hs: ServerState, message: Message): void {
+  decodeMessage(EndOfEarlyData, message)
+  hs.transcript.add(message.raw)
 }
 
 /** Certificate and CertificateVerify of the client, or its empty Certificate. */

@@ -36,6 +36,8 @@ const SessionState = struct({
   psk: opaque(32, 64),
   ticket: opaque(1, 0xffff),
   ticketAgeAdd: uint32,
+  /** max_early_data_size of the ticket; 0: no early data. */
+  maxEarlyData: uint32,
   /** ms since 1970 */
   receivedAt: uint64,
   /** When the handshake was that the session began with, in ms since 1970. */
@@ -75,6 +77,8 @@ const TicketStateCodec = struct({
   cipherSuite: uint16,
   psk: opaque(32, 64),
   ticketAgeAdd: uint32,
+  /** max_early_data_size of the ticket; 0: no early data. */
+  maxEarlyData: uint32,
   /** ms since 1970 */
   issuedAt: uint64,
   /** When the handshake was that the session began with, in ms since 1970. */

@@ -34,21 +34,12 @@ import {
   type TrafficSecret,
   tls13,
 } from '../handshake/index.js'
+import { IdleCount } from './idle-count.js'
 import { ContentType, INITIAL_RECORD_VERSION, MAX_CONTENT, RECORD_VERSION } from './record.js'
+import type { RecordOptions } from './record-options.js'
 import { RecordProtection } from './record-protection.js'
 import { RecordReader } from './record-reader.js'
-import { type PaddingRule, RecordWriter } from './record-writer.js'
-
-/** How records are made. */
-export interface RecordOptions {
-  /** Zeros added to each record, against those who watch lengths; undefined: none. */
-  readonly padding?: PaddingRule
-  /** After how many records a key is replaced: 2 or more, at most, and by default, what its AEAD allows
-   *  (RFC 8446 §5.5). */
-  readonly recordsPerKey?: number
-  /** The largest content of a record that we send, in bytes: 64..16384, which is also the default. */
-  readonly maxContent?: number
-}
+import { RecordWriter } from './record-writer.js'
 
 /** A TLS 1.3 connection without socket, clock or randomness of its own.
  *
@@ -88,7 +79,14 @@ export class TlsConnection implements Carrier {
   #events: ConnectionEvent[] = []
   #abort: AbortController | undefined
   /** What has come in a row that brings nothing: a peer that sends only that is up to no good. */
-  #idle = { messages: 0, records: 0, alerts: 0 }
+  readonly #idle = new IdleCount()
+  #exporter: Exporter | undefined
+  #earlyData: 'offered' | 'accepted' | 'rejected' | undefined
+  /** How many bytes of early data may still be written (client) or read (server). */
+  #earlyLeft = 0
+  #isEarlyReading = false
+  /** Whether we write under the keys of application data although the handshake is not complete. */
+  #isHalfOpen = false
   #owesKeyUpdate = false
   /** Whether that was answered since we last wrote data. */
   #hasAnsweredKeyUpdate = false
@@ -139,9 +137,15 @@ export class TlsConnection implements Carrier {
     return this.#control?.background
   }
 
-  /** Whether application data can be written. */
+  /** Whether application data can be written: when the handshake is complete; by a server that takes early data as soon
+   *  as its own part of it is. */
   get isWritable(): boolean {
-    return this.#state === 'open' && !this.#hasSentClose
+    return (this.#state === 'open' || this.#isHalfOpen) && !this.#hasSentClose
+  }
+
+  /** What the client's early data is at; undefined if there is none. */
+  get earlyData(): 'offered' | 'accepted' | 'rejected' | undefined {
+    return this.#earlyData
   }
 
   /** Whether the peer can still send. */
@@ -217,6 +221,18 @@ export class TlsConnection implements Carrier {
     }
   }
 
+  /** Client: writes data before the server has answered (RFC 8446 §4.2.10), of which an attacker can make the server see
+   *  copies, and which the server may not take at all: then `earlyData` comes to `rejected`, and it has to be written again.
+   *  @returns how many bytes were taken: the ticket has a limit, and the time for it passes */
+  writeEarlyData(data: Uint8Array): number {
+    const length = this.side === 'client' ? Math.min(data.length, this.#earlyLeft) : 0
+    if (length > 0) {
+      this.#earlyLeft -= length
+      this.#output.push(this.#writer.write(ContentType.application_data, data.subarray(0, length)))
+    }
+    return length
+  }
+
   /** Replaces our writing keys (RFC 8446 §4.6.3). @param requestsPeer whether the peer is to replace its own too */
   updateKeys(requestsPeer: boolean): void {
     const { suite } = this.#established ?? {}
@@ -266,8 +282,9 @@ export class TlsConnection implements Carrier {
 
   /** TLS-Exporter (RFC 8446 §7.5). @throws MisuseError before the handshake is complete */
   exportKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array {
-    if (!this.#established) throw new MisuseError('there is no exporter before the handshake is complete')
-    return this.#established.exporter.derive(label, context, length)
+    const exporter = this.#established?.exporter ?? this.#exporter
+    if (!exporter) throw new MisuseError('there is no exporter before the handshake is complete')
+    return exporter.derive(label, context, length)
   }
 
   /** The Handshake Exporter: bound to ClientHello...ServerHello and the key exchange, and to nothing that comes later.
@@ -301,12 +318,34 @@ export class TlsConnection implements Carrier {
       this.#expectMessageBoundary()
       // A client that cannot read our ServerHello has no keys for the alert that says so.
       this.#reader.protect(protection, this.side === 'server' && epoch === 'handshake')
+      this.#isEarlyReading = epoch === 'early'
       if (epoch === 'application') this.#readSecret = secret
     } else {
       this.endFlight()
       this.#writer.protect(protection)
+      if (this.side === 'client') this.#earlyLeft = 0
       if (epoch === 'application') this.#writeSecret = secret
     }
+  }
+
+  offerExporter(exporter: Exporter): void {
+    this.#exporter = exporter
+    this.#isHalfOpen = true
+    this.#events.push({ type: 'early' })
+  }
+
+  openEarlyData(secret: TrafficSecret, suite: Suite, limit: number): void {
+    const direction = this.side === 'client' ? 'write' : 'read'
+    this.#earlyData = direction === 'write' ? 'offered' : 'accepted'
+    this.protect(direction, 'early', secret, suite)
+    this.#earlyLeft = limit
+  }
+
+  settleEarlyData(isAccepted: boolean): void {
+    this.#earlyData = isAccepted ? 'accepted' : 'rejected'
+    if (isAccepted) return
+    this.#earlyLeft = 0
+    this.#writer.clear()
   }
 
   offerHandshakeExporter(exporter: Exporter): void {
@@ -350,16 +389,32 @@ export class TlsConnection implements Carrier {
   }
 
   #readData(data: Uint8Array): void {
+    if (this.#isEarlyReading) {
+      this.#readEarlyData(data)
+      return
+    }
     if (this.#state !== 'open') {
       throw new ProtocolError('unexpected_message', 'application data came before the handshake was complete')
     }
     this.#expectMessageBoundary()
     if (data.length === 0) {
-      this.#countIdle('records', MAX_IDLE)
+      this.#idle.count('records')
       return
     }
-    this.#idle = { messages: 0, records: 0, alerts: 0 }
+    this.#idle.reset()
     this.#events.push({ type: 'data', data })
+  }
+
+  #readEarlyData(data: Uint8Array): void {
+    this.#expectMessageBoundary()
+    // Empty records have their price too.
+    this.#earlyLeft -= Math.max(1, data.length)
+    // RFC 8446 §4.2.10: "A server receiving more than max_early_data_size bytes of 0-RTT data SHOULD terminate the connection
+    // with an "unexpected_message" alert."
+    if (this.#earlyLeft < 0) {
+      throw new ProtocolError('unexpected_message', 'the client sends more early data than its ticket allows')
+    }
+    if (data.length > 0) this.#events.push({ type: 'early_data', data })
   }
 
   #readHandshake(content: Uint8Array): void {
@@ -392,7 +447,8 @@ export class TlsConnection implements Carrier {
     const established = result.value
     this.#machine = undefined
     this.#established = established
-    this.#idle = { messages: 0, records: 0, alerts: 0 }
+    this.#isHalfOpen = false
+    this.#idle.reset()
     const { control } = this.#config.plug ?? {}
     if (control) {
       const carrier = {
@@ -428,14 +484,14 @@ export class TlsConnection implements Carrier {
 
   /** RFC 8446 §4.6. */
   #readPostHandshake(message: Message): void {
-    this.#countIdle('messages', MAX_IDLE)
+    this.#idle.count('messages')
     if (message.type === HandshakeType.key_update) {
       this.#readKeyUpdate(message)
     } else if (message.type === HandshakeType.new_session_ticket && this.side === 'client') {
       this.#readTicket(message)
     } else if (this.#control && message.type === this.#control.messageType) {
       // Whether it is one too many is for the plug to say.
-      this.#idle.messages = 0
+      this.#idle.reset()
       this.#control.receive(message)
       this.#openWhenReady()
     } else {
@@ -487,7 +543,7 @@ export class TlsConnection implements Carrier {
       return
     }
     if (description === AlertDescription.user_canceled) {
-      this.#countIdle('alerts', MAX_IDLE_ALERTS)
+      this.#idle.count('alerts')
       return
     }
     // All other alerts are fatal whatever their level; one that says it is not is malformed.
@@ -504,19 +560,13 @@ export class TlsConnection implements Carrier {
       throw new ProtocolError('unexpected_message', 'change_cipher_spec came where none may stand')
     }
     this.#expectMessageBoundary()
-    this.#countIdle('records', MAX_IDLE)
+    this.#idle.count('records')
   }
 
   /** RFC 8446 §5.1: a handshake message is not interleaved with anything, and does not span a change of keys. */
   #expectMessageBoundary(): void {
     if (this.#assembler.isPartial) {
       throw new ProtocolError('unexpected_message', 'something stands in the middle of a handshake message')
-    }
-  }
-
-  #countIdle(what: 'messages' | 'records' | 'alerts', limit: number): void {
-    if (++this.#idle[what] > limit) {
-      throw new ProtocolError('unexpected_message', `the peer sends ${what} that bring nothing`)
     }
   }
 
@@ -556,6 +606,8 @@ export class TlsConnection implements Carrier {
   /** The connection is over: nothing secret and nothing large is kept. */
   #finish(): void {
     this.#state = 'closed'
+    this.#isHalfOpen = false
+    this.#earlyLeft = 0
     this.#machine?.stop()
     this.#machine = undefined
     this.#control?.stop()
@@ -578,8 +630,6 @@ export type ServerArguments = [side: 'server', config: ServerConfig, options?: R
 const NOTHING: readonly Uint8Array[] = []
 const WARNING = 1
 const FATAL = 2
-const MAX_IDLE = 32
-const MAX_IDLE_ALERTS = 4
 /** What may pile up while the handshake waits: the driver stops reading, but what is on its way still comes. */
 const MAX_UNREAD = 2 ** 20
 

@@ -1,4 +1,5 @@
 export { ConnectionEnded, type ConnectionEvent } from '../handshake/index.js'
-export { type RecordOptions, TlsConnection } from './connection.js'
+export { TlsConnection } from './connection.js'
 export { ContentType } from './record.js'
+export type { RecordOptions } from './record-options.js'
 export type { PaddingRule } from './record-writer.js'

@@ -342,6 +342,7 @@ describe('tickets', () => {
     cipherSuite: 0x1301,
     psk: new Uint8Array(32).fill(1),
     ticketAgeAdd: 5,
+    maxEarlyData: 0,
     issuedAt: BigInt(NOW),
     authenticatedAt: BigInt(NOW),
     lifetimeSeconds: 60,
