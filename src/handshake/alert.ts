@@ -67,11 +67,40 @@ export class AlertReceived extends Error {
 
   /** @param name where RFC 8446 has none for it */
   constructor(alert: number, name = alertName(alert)) {
-    super(`the peer refused the connection: ${name}`)
+    const complaint = COMPLAINTS.get(name)
+    super(`the peer refused the connection: ${name}${complaint === undefined ? '' : `; ${complaint}`}`)
     this.alert = alert
     this.code = `ERR_TLS_ALERT_${name.toUpperCase()}`
   }
 }
+
+const BROKEN = 'it finds a message of ours wrong; its log says which, and one of the two sides wants an update'
+/** What the peer means by an alert, and what its receiver can do (RFC 8446 §6.2). */
+const COMPLAINTS: ReadonlyMap<string, string> = new Map<AlertName, string>([
+  ['unexpected_message', BROKEN],
+  ['bad_record_mac', BROKEN],
+  ['record_overflow', BROKEN],
+  ['illegal_parameter', BROKEN],
+  ['decode_error', BROKEN],
+  ['decrypt_error', BROKEN],
+  ['missing_extension', BROKEN],
+  ['unsupported_extension', BROKEN],
+  ['handshake_failure', 'there is nothing that both sides can do: compare cipher suites, groups and signature schemes'],
+  ['insufficient_security', 'it asks for stronger cipher suites, groups or signature schemes than ours'],
+  ['bad_certificate', 'it does not accept our certificate: is it for the name by which we are known there?'],
+  ['unsupported_certificate', 'it cannot use a certificate of that kind: look at its key and its extended key usage'],
+  ['certificate_revoked', 'our certificate has been revoked'],
+  ['certificate_expired', 'by its clock our certificate is not valid: renew it, or set the clock'],
+  ['certificate_unknown', 'it does not accept our certificate; its log says why'],
+  ['unknown_ca', 'it does not trust the issuer of our certificate, or we do not send the intermediates'],
+  ['certificate_required', 'it wants a certificate of ours: give `cert` and `key`'],
+  ['access_denied', 'it knows who we are, and does not let us in; its log says why'],
+  ['protocol_version', 'it does not speak TLS 1.3, or speaks something else on this port'],
+  ['internal_error', 'something failed on its side; its log says what'],
+  ['unrecognized_name', 'it does not serve the name that was asked for'],
+  ['unknown_psk_identity', 'it does not know the key that was offered'],
+  ['no_application_protocol', 'it has none of the application protocols that were offered'],
+])
 
 /** Our caller asked for something that cannot be done or would not be safe. */
 export class MisuseError extends Error {

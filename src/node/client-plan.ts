@@ -68,6 +68,7 @@ export function planClient(options: ConnectOptions): Plan {
         connection: new TlsConnection('client', config, { padding: context.recordPadding }),
         attestation: attested?.status ?? null,
         ownIdentity: () => own,
+        anchors: () => context.anchors,
       }
     },
   }

@@ -1,16 +1,20 @@
 import { X509Certificate } from 'node:crypto'
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls'
+import { equalBytes } from '../bytes/index.js'
 import { CertificateType } from '../handshake/index.js'
+import { parseCertificate, type TrustAnchors } from '../x509/index.js'
 
 /** A certificate in the shape of `tls.TLSSocket.getPeerCertificate()`; an empty object where there is none.
  *  @param chain DER, end entity first
- *  @param isDetailed whether each certificate holds the next one as `issuerCertificate` */
+ *  @param isDetailed whether each certificate holds the next one as `issuerCertificate`
+ *  @param anchors the certificates among which the end of the chain is looked for if the chain stops short of it */
 export function legacyCertificate(
-  { certificateType, chain }: { readonly certificateType: number; readonly chain: readonly Uint8Array[] },
+  { certificateType, chain: sent }: { readonly certificateType: number; readonly chain: readonly Uint8Array[] },
   isDetailed = false,
+  anchors: TrustAnchors | undefined = undefined,
 ): PeerCertificate | DetailedPeerCertificate {
-  const certificates =
-    certificateType === CertificateType.X509 ? (isDetailed ? chain : chain.slice(0, 1)).map(toLegacy) : []
+  const chain = certificateType !== CertificateType.X509 ? [] : isDetailed ? completed(sent, anchors) : sent.slice(0, 1)
+  const certificates = chain.map(toLegacy)
   // node:tls also answers with an empty object, whatever its type says.
   const [leaf = {} as DetailedPeerCertificate] = certificates
   if (isDetailed) {
@@ -21,6 +25,17 @@ export function legacyCertificate(
     }
   }
   return leaf
+}
+
+function completed(chain: readonly Uint8Array[], anchors: TrustAnchors | undefined): readonly Uint8Array[] {
+  const last = chain.at(-1)
+  if (!last || !anchors || isSelfIssued(last)) return chain
+  const { issuer } = parseCertificate(last)
+  const child = new X509Certificate(last)
+  const anchor = anchors.certificates.find(
+    ({ subject, der }) => equalBytes(subject.der, issuer.der) && child.checkIssued(new X509Certificate(der)),
+  )
+  return anchor ? [...chain, anchor.der] : chain
 }
 
 function toLegacy(der: Uint8Array): DetailedPeerCertificate {

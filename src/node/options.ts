@@ -46,7 +46,7 @@ export interface SecureContextOptions {
   readonly ecdhCurve?: string
   /** Signature schemes by preference, as `ecdsa_secp256r1_sha256` or `ECDSA+SHA256`. */
   readonly sigalgs?: string
-  /** Only `TLSv1.3`. */
+  /** `TLSv1.3` is what is spoken, whatever lower bound is given. */
   readonly minVersion?: string
   /** Only `TLSv1.3`. */
   readonly maxVersion?: string

@@ -1,5 +1,6 @@
 import type { AttestationStatus } from '../attestation/index.js'
 import type { TlsConnection } from '../tls/index.js'
+import type { TrustAnchors } from '../x509/index.js'
 import type { Identity } from './secure-context.js'
 import type { AttestedSocket } from './socket.js'
 
@@ -21,6 +22,8 @@ export interface Begun {
   readonly attestation: AttestationStatus | null
   /** What we authenticated with. */
   ownIdentity(): Identity | null
+  /** Whom the peer's certificates are checked against. */
+  anchors(): TrustAnchors
 }
 
 /** A handshake may take that long, in ms, if nothing else is said: a Verifier far away has to answer within it. */

@@ -155,15 +155,9 @@ function refuseUnsupported(options: SecureContextOptions): void {
       'ERR_TLS_PFX_UNSUPPORTED',
     )
   }
-  for (const name of ['minVersion', 'maxVersion'] as const) {
-    const version = options[name]
-    if (version !== undefined && version !== 'TLSv1.3') {
-      throw new MisuseError(
-        `\`${name}\` is ${version}, but only TLSv1.3 is spoken`,
-        'ERR_TLS_PROTOCOL_VERSION_UNSUPPORTED',
-      )
-    }
-  }
+  refuseVersion('maxVersion', options.maxVersion, ['TLSv1.3'])
+  // TLS 1.3 is what a lower bound below it asks for too.
+  refuseVersion('minVersion', options.minVersion, ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'])
   const method = options.secureProtocol
   if (method !== undefined && !/^(TLS|TLSv1_3|SSLv23)(_client|_server)?_method$/.test(method)) {
     throw new MisuseError(
@@ -177,6 +171,14 @@ function refuseUnsupported(options: SecureContextOptions): void {
       'ERR_TLS_PROTOCOL_VERSION_UNSUPPORTED',
     )
   }
+}
+
+function refuseVersion(name: string, version: string | undefined, accepted: readonly string[]): void {
+  if (version === undefined || accepted.includes(version)) return
+  throw new MisuseError(
+    `\`${name}\` is ${JSON.stringify(version)}, but only TLSv1.3 is spoken`,
+    'ERR_TLS_PROTOCOL_VERSION_UNSUPPORTED',
+  )
 }
 
 function checkedRecordSizeLimit(limit: number | undefined): number | undefined {

@@ -133,6 +133,7 @@ export class ServerPlan implements Plan {
       connection: new TlsConnection('server', config, { padding: standard.recordPadding }),
       attestation: attested?.status ?? null,
       ownIdentity: () => own,
+      anchors: () => context.anchors,
     }
   }
 

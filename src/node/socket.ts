@@ -95,7 +95,7 @@ export class AttestedSocket extends TransportSocket {
   getPeerCertificate(isDetailed: true): DetailedPeerCertificate
   getPeerCertificate(isDetailed?: false): PeerCertificate
   getPeerCertificate(isDetailed = false): PeerCertificate | DetailedPeerCertificate {
-    return legacyCertificate(this.#established?.peerChain ?? NO_CHAIN, isDetailed)
+    return legacyCertificate(this.#established?.peerChain ?? NO_CHAIN, isDetailed, this.#begun?.anchors())
   }
 
   /** The peer's certificate; undefined if it showed none. */

@@ -27,6 +27,18 @@ export abstract class TransportSocket extends Duplex {
     return networkOf(this.transport)?.connecting ?? false
   }
 
+  /** Whether the transport is not connected yet. */
+  get pending(): boolean {
+    return this.connecting
+  }
+
+  /** As `net.Socket` has it: of the stream, not of the handshake. */
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening'
+    if (this.readable) return this.writable ? 'open' : 'readOnly'
+    return this.writable ? 'writeOnly' : 'closed'
+  }
+
   /** Emits 'timeout' after so much idle time, in ms; 0: no more. The socket is not closed by it. */
   setTimeout(ms: number, callback?: () => void): this {
     this.idle.set(ms)
@@ -94,6 +106,15 @@ export abstract class TransportSocket extends Duplex {
     if (this.writable) this.end()
     if (this.writableFinished) this.destroy()
     else this.once('finish', () => this.destroy())
+  }
+
+  /** Closes the connection with a TCP reset, where the transport is TCP; otherwise it is cut off. */
+  resetAndDestroy(): this {
+    const network = networkOf(this.transport)
+    this.release()
+    if (network) network.resetAndDestroy()
+    else this.transport.destroy()
+    return this.destroy()
   }
 
   /** Listens to the transport until `release`. @internal */

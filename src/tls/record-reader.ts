@@ -141,7 +141,9 @@ export class RecordReader {
     const type = header[0]
     if (!this.#hasSeenRecord && (header[1] !== 3 || type < ContentType.change_cipher_spec)) {
       // The first bytes of a peer that speaks something else, such as plain HTTP.
-      throw new ProtocolError('protocol_version', 'the peer does not speak TLS', { code: 'ERR_TLS_NOT_TLS' })
+      const sentence =
+        'what came first is no TLS record: the peer speaks something else, such as plain HTTP; check the port'
+      throw new ProtocolError('protocol_version', sentence, { code: 'ERR_TLS_NOT_TLS' })
     }
     this.#hasSeenRecord = true
     if (type < ContentType.change_cipher_spec || type > ContentType.application_data) {

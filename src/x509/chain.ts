@@ -64,11 +64,14 @@ function checkAlone(certificate: Certificate, at: number): void {
   if (!(at >= certificate.notBefore)) {
     throw refusal(
       'ERR_X509_NOT_YET_VALID',
-      `${name} is valid from ${dateOf(certificate.notBefore)}; it is ${dateOf(at)}`,
+      `${name} is valid from ${dateOf(certificate.notBefore)}; it is ${dateOf(at)}: is the clock right?`,
     )
   }
   if (!(at <= certificate.notAfter)) {
-    throw refusal('ERR_X509_EXPIRED', `${name} was valid until ${dateOf(certificate.notAfter)}; it is ${dateOf(at)}`)
+    throw refusal(
+      'ERR_X509_EXPIRED',
+      `${name} was valid until ${dateOf(certificate.notAfter)}; it is ${dateOf(at)}: renew it, or set the clock`,
+    )
   }
   const [unknown] = certificate.unknownCriticalExtensions
   if (unknown !== undefined) {
@@ -203,7 +206,8 @@ const MOST_STEPS = 512
 function unknownIssuer({ issuer, subject }: Certificate): CertificateError {
   return refusal(
     'ERR_X509_UNKNOWN_ISSUER',
-    `${describeName(subject)} is issued by ${describeName(issuer)}, which is neither trusted nor in the chain`,
+    `${describeName(subject)} is issued by ${describeName(issuer)}, which is neither trusted nor in the chain; ` +
+      'trust that issuer (`ca`), or have the intermediates sent along',
   )
 }
 

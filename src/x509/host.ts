@@ -11,13 +11,17 @@ export function checkHost(leaf: Certificate, name: string): void {
   if (address) {
     // RFC 9525 §6.4: an IP address is compared with iPAddress entries, byte for byte, and with nothing else.
     if (ipAddresses.some(candidate => equalBytes(candidate, address))) return
-    throw refusal('ERR_X509_NAME_MISMATCH', `the certificate is ${describeNames(leaf)}, not for the address ${name}`)
+    throw refusal(
+      'ERR_X509_NAME_MISMATCH',
+      `the certificate is ${describeNames(leaf)}, not for the address ${name}; ${REMEDY}`,
+    )
   }
   const host = dnsNameOf(name)
   if (host === undefined) throw refusal('ERR_X509_NAME_MISMATCH', 'the name to check is no DNS name and no IP address')
   if (dnsNames.some(candidate => matches(candidate, host))) return
-  throw refusal('ERR_X509_NAME_MISMATCH', `the certificate is ${describeNames(leaf)}, not for ${host}`)
+  throw refusal('ERR_X509_NAME_MISMATCH', `the certificate is ${describeNames(leaf)}, not for ${host}; ${REMEDY}`)
 }
+const REMEDY = 'connect by a name that it is for'
 
 function describeNames({ subjectAltNames: { dnsNames, ipAddresses } }: Certificate): string {
   const names = [...dnsNames.slice(0, MOST_SHOWN), ...ipAddresses.slice(0, MOST_SHOWN).map(addressText)]

@@ -75,6 +75,13 @@ describe('a client and a server', () => {
     assert.equal(anchor.issuerCertificate, anchor)
   })
 
+  test('link it up to the root that is trusted, which need not be sent', async t => {
+    const { client } = await pair(t)
+    const certificate = client.getPeerCertificate(true)
+    assert.equal(certificate.issuerCertificate.subject.CN, 'Root of the tests')
+    assert.equal(certificate.issuerCertificate.issuerCertificate, certificate.issuerCertificate)
+  })
+
   test('talk over IPv6, where a name is an address', async t => {
     const listener = createServer(serverOptions)
     const port = await listen(t, listener, '::1')
@@ -260,6 +267,14 @@ describe('a server', () => {
     assert.equal(server.authorized, true)
     assert.equal(server.getPeerCertificate().subject.CN, 'a client')
     assert.equal(client.getX509Certificate()?.subject, 'CN=a client')
+  })
+
+  test('that wants a certificate has the client told what it lacks', async t => {
+    const port = await listen(t, createServer({ ...serverOptions, requestCert: true, ca: root.pem }))
+    const client = connect({ port, host: '127.0.0.1', ...clientOptions })
+    const [error] = await once(client, 'error')
+    assert.equal(error.code, 'ERR_TLS_ALERT_CERTIFICATE_REQUIRED')
+    assert.match(error.message, /give `cert` and `key`/)
   })
 
   test('refuses a client without a certificate, and one whose certificate it does not trust', async t => {

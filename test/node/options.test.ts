@@ -12,7 +12,7 @@ import { clientId, clientOptions, listen, pair, root, serverId, serverOptions } 
 
 describe('options', () => {
   for (const [title, options, code] of [
-    ['a version below 1.3', { minVersion: 'TLSv1.2' }, 'ERR_TLS_PROTOCOL_VERSION_UNSUPPORTED'],
+    ['a version that does not exist', { minVersion: 'TLSv1.4' }, 'ERR_TLS_PROTOCOL_VERSION_UNSUPPORTED'],
     ['a greatest version below 1.3', { maxVersion: 'TLSv1.2' }, 'ERR_TLS_PROTOCOL_VERSION_UNSUPPORTED'],
     ['a method of an older version', { secureProtocol: 'TLSv1_2_method' }, 'ERR_TLS_PROTOCOL_VERSION_UNSUPPORTED'],
     ['PKCS#12', { pfx: Buffer.alloc(1) }, 'ERR_TLS_PFX_UNSUPPORTED'],
@@ -52,6 +52,7 @@ describe('options', () => {
     const context = createSecureContext({ ciphers: 'ECDHE-RSA-AES128-GCM-SHA256:!aNULL:TLS_AES_256_GCM_SHA384' })
     assert.deepEqual(context.cipherSuites, [0x1302])
     assert.equal(createSecureContext({ ciphers: 'HIGH', ecdhCurve: 'auto' }).cipherSuites.length, 3)
+    createSecureContext({ minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3', secureProtocol: 'TLS_method' })
   })
 
   test('may be made into a context once, for many connections', async t => {
@@ -111,6 +112,29 @@ describe('a socket', () => {
     assert.equal(client.unref().ref().unref(), client)
     assert.equal(server.setNoDelay(true).setKeepAlive(true, 1000), server)
     assert.equal(Reflect.get(client.address(), 'address'), '127.0.0.1')
+  })
+})
+
+describe('a socket, as net.Socket does,', () => {
+  test('tells the state it is in', async t => {
+    const port = await listen(
+      t,
+      createServer(serverOptions, socket => socket.end()),
+    )
+    const client = connect({ port, host: '127.0.0.1', ...clientOptions })
+    assert.deepEqual([client.readyState, client.pending], ['opening', true])
+    await once(client, 'secureConnect')
+    assert.deepEqual([client.readyState, client.pending], ['open', false])
+    await once(client.resume(), 'close')
+    assert.equal(client.readyState, 'closed')
+  })
+
+  test('can be reset', async t => {
+    const { client, server } = await pair(t)
+    client.resetAndDestroy()
+    const [error] = await once(server, 'error')
+    assert.equal(error.code, 'ECONNRESET')
+    assert.equal(client.destroyed, true)
   })
 })
 
