@@ -157,7 +157,7 @@ export {
 export { SIMULATED_MEDIA_TYPE } from './simulated/format.js'
 export { isSimulatedName, SIMULATED } from './simulated/mark.js'
 export { type TdxQuote, tdxPlatform } from './tdx/platform.js'
-export { tpmHashLength } from './tpm/algorithm.js'
+export { tpmHashes, tpmHashLength } from './tpm/algorithm.js'
 export { AttestType, decodeAttest, TPM_MAGIC, type TpmAttest, type TpmAttested } from './tpm/attest.js'
 export {
   checkAttestationKey,

@@ -20,7 +20,17 @@ import {
   type PsaClaims,
   psaPlatform,
 } from '#src/evidence/index.js'
-import { KAT_MEDIA_TYPE, MessageError, makeMac0, makeSign1, messageSigner } from '#src/rats/index.js'
+import {
+  asMap,
+  type CborValue,
+  decodeCbor,
+  encodeCbor,
+  KAT_MEDIA_TYPE,
+  MessageError,
+  makeMac0,
+  makeSign1,
+  messageSigner,
+} from '#src/rats/index.js'
 import {
   acceptsNothingElse,
   appraise,
@@ -253,6 +263,23 @@ describe('the claims of a PSA token', () => {
       assert.throws(() => encodePsaClaims({ ...claims, ...changes }), RangeError)
     })
   }
+})
+
+test('a component without a signer is a wrong claim, a token without components lacks one', () => {
+  const payload = asMap(decodeCbor(encodePsaClaims(claims)), 'the claims')
+  const unsigned = new Map<number, CborValue>([[2, new Uint8Array(32)]])
+  const codeOf = (changed: ReadonlyMap<number | string, CborValue>) => {
+    try {
+      decodePsaClaims(encodeCbor(changed))
+      return undefined
+    } catch (error) {
+      return (error as MessageError).code
+    }
+  }
+  assert.equal(codeOf(new Map([...payload, [2399, [unsigned]]])), 'ERR_RATS_CLAIM')
+  assert.equal(codeOf(new Map([...payload].filter(([key]) => key !== 2399))), 'ERR_RATS_CLAIM_MISSING')
+  assert.equal(codeOf(new Map([...payload, [10, [challenge, challenge]]])), 'ERR_RATS_CLAIM')
+  assert.equal(codeOf(new Map([...payload, [265, 'tag:psacertified.org,2023:psa#other']])), 'ERR_RATS_PROFILE')
 })
 
 describe('a hostile PSA token', () => {

@@ -18,6 +18,11 @@ export interface ArmComponent {
 export function componentsOf(value: CborValue | undefined, what: string): readonly ArmComponent[] {
   return asArray(value, what, 1, MOST_COMPONENTS).map(item => {
     const component = asMap(item, 'a software component')
+    for (const member of [Component.measurement, Component.signerId]) {
+      // The claim is there, but is not what it has to be.
+      if (!component.has(member))
+        throw new MessageError('ERR_RATS_CLAIM', `a software component has no member ${member}`)
+    }
     return {
       type: textAt(component, Component.type, 'the measurement type of a component'),
       measurement: asDigest(component.get(Component.measurement), 'the measurement value of a component'),

@@ -98,7 +98,7 @@ function listed(list: AuthorizationList): Facts {
   return Object.fromEntries(entries)
 }
 
-const NAMES: Readonly<Record<string, string>> = { algorithm: 'algorithms' }
+const NAMES: Readonly<Record<string, string>> = { algorithm: 'algorithms', mgfDigests: 'rsaOaepMgfDigests' }
 
 function inJson(name: string, value: unknown): unknown {
   if (value instanceof Uint8Array) return base64(value)

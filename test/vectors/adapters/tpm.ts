@@ -25,6 +25,7 @@ import {
   type TpmAttest,
   type TpmPublic,
   type TpmStatement,
+  tpmHashes,
   tpmHashLength,
   tpmPlatform,
 } from '#src/evidence/index.js'
@@ -293,8 +294,10 @@ export function tpmCertify(vector: VectorCase): Outcome {
   facts.aik_validity = aik.validity
   try {
     const attest = decodeAttest(certInfo)
-    const publicArea = decodePublicArea(fileOf(vector, 'pub_area'))
     facts.cert_info = attestFacts(attest)
+    // Before it is read: bytes of another Name are another key's, or no key's at all.
+    note(failures, isNamedBy(attest, fileOf(vector, 'pub_area')), ['name-binding', 'name_binds_pub'], 'another Name')
+    const publicArea = decodePublicArea(fileOf(vector, 'pub_area'))
     facts.pub_area = publicFacts(publicArea)
     noteFinding(failures, checkMagic(attest), ['magic'])
     noteFinding(failures, checkStatementType(attest, 'certify'), ['type'])
@@ -310,6 +313,14 @@ export function tpmCertify(vector: VectorCase): Outcome {
     failures.push({ reasons: ['malformed'], sentence: error.message })
   }
   return outcomeOf(failures, facts)
+}
+
+/** Whether the Name that was certified is the hash over these bytes, by the function in its first two. */
+function isNamedBy({ attested }: TpmAttest, publicArea: Uint8Array): boolean {
+  if (attested.kind !== 'certify') return false
+  const algorithm = ((attested.name[0] ?? 0) << 8) | (attested.name[1] ?? 0)
+  const name = tpmHashes.get(algorithm)
+  return name !== undefined && equalBytes(attested.name.subarray(2), hash(name, publicArea))
 }
 
 /** WebAuthn has no TPMT_SIGNATURE: the signature is checked before this is needed. */
