@@ -43,6 +43,14 @@ export class PublicKey {
     return new PublicKey(createPublicKey({ key: Buffer.from(bytes), format: 'der', type: 'spki' }), bytes)
   }
 
+  /** @param text SubjectPublicKeyInfo in PEM (RFC 7468 §13)   @throws Error if it is no such text, or none that OpenSSL
+   *    knows */
+  static fromPem(text: string): PublicKey {
+    // OpenSSL would take private keys and certificates as well.
+    if (!/^\s*-----BEGIN PUBLIC KEY-----/.test(text)) throw new TypeError('the text is no public key in PEM')
+    return new PublicKey(createPublicKey(text))
+  }
+
   /** @param jwk a public JSON Web Key (RFC 7517)   @throws Error if a member is missing or the point is not on its curve */
   static fromJwk(jwk: Readonly<Record<string, unknown>>): PublicKey {
     return new PublicKey(createPublicKey({ key: { ...jwk }, format: 'jwk' }))

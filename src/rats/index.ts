@@ -27,6 +27,24 @@ export {
   typeOfCmw,
 } from './cmw.js'
 export { decodeCmwExtension, encodeCmwExtension, ID_PE_CMW } from './cmw-extension.js'
+export type {
+  Comid,
+  CryptoKey,
+  Environment,
+  Identifier,
+  KeyTriple,
+  Measurement,
+  MeasurementTriple,
+} from './comid.js'
+export {
+  CORIM_MEDIA_TYPE,
+  type Corim,
+  type CorimEntity,
+  type CorimValidity,
+  checkValidity,
+  decodeCorim,
+} from './corim.js'
+export { dotted } from './corim-values.js'
 export {
   type CoseCheck,
   CoseHeader,
@@ -103,6 +121,7 @@ export {
 } from './parsec.js'
 export type * from './roles.js'
 export { checkCoseCmw, checkSignedCmw, makeCoseCmw, makeJwsCmw } from './signed-cmw.js'
+export { checkSignedCorim, isSignedCorim, makeSignedCorim, readSignedCorim, type SignedCorim } from './signed-corim.js'
 export {
   asArray,
   asBigInteger,

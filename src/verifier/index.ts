@@ -5,6 +5,7 @@ export {
   type DatedItem,
 } from './collateral/cache.js'
 export { combinedEndorsements, PcsEndorsements, type PcsOptions } from './collateral/pcs.js'
+export { type CorimPolicyOptions, endorsementsOfCorims, policyOfCorims, rootsOfCorims } from './corim.js'
 export { type EmbeddedVerifierOptions, embeddedVerifier } from './embedded.js'
 export { errorOf, NotAppraised, Refused } from './errors.js'
 export { PolicyError } from './json-document.js'

@@ -4,6 +4,7 @@ import { awsNitro } from './adapters/aws-nitro.js'
 import { azureSnp, azureTdx } from './adapters/azure.js'
 import { cca } from './adapters/cca.js'
 import { cmw } from './adapters/cmw.js'
+import { corim } from './adapters/corim.js'
 import { sgxAdapter, tdxAdapter } from './adapters/dcap.js'
 import { ear } from './adapters/ear.js'
 import { nvidiaGpu } from './adapters/nvidia-gpu.js'
@@ -15,6 +16,7 @@ import { parsecTpm, tpmCertify, tpmEnactTrust, tpmQuote } from './adapters/tpm.j
 export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
   cca,
   cmw,
+  corim,
   ear,
   'aws-nitro': awsNitro,
   'az-snp-vtpm': azureSnp,
@@ -33,4 +35,4 @@ export const adapters: Readonly<Partial<Record<string, Adapter>>> = {
 
 /** Formats whose vectors are skipped, because nothing here can read them yet. The list has to become empty; a format
  *  that stands neither here nor above fails. */
-export const withoutAdapter: readonly string[] = ['corim']
+export const withoutAdapter: readonly string[] = []

@@ -17,6 +17,14 @@ export interface SnpEvidence {
   readonly certificates: CertificateTable
 }
 
+/** The TCBs that a report tells, by what stands before the names of their parts: the one that the key is derived for, the
+ *  one that the platform cannot go back behind, and the one that the guest was launched on. */
+const STANDINGS = [
+  ['', 'reportedTcb'],
+  ['committed-', 'committedTcb'],
+  ['launch-', 'launchTcb'],
+] as const
+
 /** AMD SEV-SNP: reports of a guest about its launch, signed by a key of the security processor. A report is followed
  *  by the table of certificates that the host gave with it, if it gave one (the extended guest request). */
 export const snpPlatform: Platform<SnpEvidence> = {
@@ -27,7 +35,7 @@ export const snpPlatform: Platform<SnpEvidence> = {
     requiredMeasurements: ['launch'],
     measurements: ['launch'],
     lifecycles: [],
-    versions: [...tcbParts, 'guest-svn'],
+    versions: [...STANDINGS.flatMap(([prefix]) => tcbParts.map(part => prefix + part)), 'guest-svn'],
     claims: [
       'vmpl',
       'family-id',
@@ -243,12 +251,16 @@ function checkSignature(report: SnpReport, certificate: Certificate): Finding {
 
 function factsOf(report: SnpReport, certified: Origin['claims']): PlatformFacts {
   // Where the report does not tell the line it is not Turin, and the lines before have one layout.
-  const reported = tcbVersion(report.reportedTcb, lineOfReport(report) ?? 'genoa')
+  const line = lineOfReport(report) ?? 'genoa'
+  const levels = STANDINGS.flatMap(([prefix, member]) => {
+    const tcb = tcbVersion(report[member], line)
+    return tcb ? partsOf(tcb).map(([part, level]) => [prefix + part, level] as const) : []
+  })
   return {
     measurements: new Map([['launch', hex(report.measurement)]]),
     isDebuggable: report.policy.allowsDebug,
     lifecycle: undefined,
-    versions: new Map<string, number>([...(reported ? partsOf(reported) : []), ['guest-svn', report.guestSvn]]),
+    versions: new Map<string, number>([...levels, ['guest-svn', report.guestSvn]]),
     claims: {
       ...certified,
       version: report.version,
