@@ -69,8 +69,11 @@ async function listen({ setup, credentials }: Command & { say: 'serve' }) {
 async function carryOut(work: Work): Promise<number> {
   if (work.kind === 'handshakes') return shakeHands(work)
   if (work.kind === 'bulk') return pour(work)
-  kept.push(...(await Promise.all(Array.from({ length: work.connections }, () => open()))))
-  return work.connections
+  // Not all at once: the queue of connections that wait to be accepted is short.
+  while (kept.length < work.connections) {
+    kept.push(...(await Promise.all(Array.from({ length: 50 }, () => open()))))
+  }
+  return kept.length
 }
 
 async function shakeHands({ seconds, concurrency, resumes }: Work & { kind: 'handshakes' }): Promise<number> {

@@ -52,7 +52,8 @@ interface Result {
   readonly reference: readonly number[]
 }
 
-/** Each side in turn; who begins changes from round to round. The first round warms up and does not count. */
+/** Each side in turn; who begins changes from round to round. The first rounds warm up and do not count: until some
+ *  thousands of handshakes have been made, compiling costs more than they do. */
 async function compare(scenario: Scenario, credentials: Credentials, rounds: number): Promise<Result> {
   const sides = [
     { setup: scenario.subject, values: [] as number[] },
@@ -62,12 +63,12 @@ async function compare(scenario: Scenario, credentials: Credentials, rounds: num
   const isFresh = scenario.work.kind === 'idle'
   const pairs = isFresh ? [] : await Promise.all(sides.map(({ setup }) => Pair.start(setup, credentials)))
   try {
-    for (let round = 0; round <= rounds; round++) {
+    for (let round = isFresh ? 0 : -WARM_UP_ROUNDS; round < rounds; round++) {
       for (const index of round % 2 === 0 ? [0, 1] : [1, 0]) {
         const side = sides[index]
         if (!side) continue
         const value = await measure(scenario, pairs[index], side.setup, credentials)
-        if (round > 0) side.values.push(value)
+        if (round >= 0) side.values.push(value)
       }
     }
   } finally {
@@ -77,6 +78,8 @@ async function compare(scenario: Scenario, credentials: Credentials, rounds: num
   return { name: scenario.name, unit: scenario.unit, subject: subject.values, reference: reference.values }
 }
 
+const WARM_UP_ROUNDS = 4
+
 async function measure(
   { work, value }: Scenario,
   running: Pair | undefined,
@@ -85,6 +88,7 @@ async function measure(
 ): Promise<number> {
   const pair = running ?? (await Pair.start(setup, credentials))
   try {
+    if (!running) await pair.measure({ kind: 'handshakes', seconds: 1, concurrency: 4, resumes: false })
     return value(await pair.measure(work))
   } finally {
     if (!running) pair.stop()

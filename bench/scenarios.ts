@@ -95,7 +95,7 @@ export function scenarios(seconds: number): readonly Scenario[] {
     },
     {
       name: 'idle',
-      work: { kind: 'idle', connections: 400 },
+      work: { kind: 'idle', connections: 3000 },
       subject: ours,
       reference: node,
       unit: 'kB per server connection',

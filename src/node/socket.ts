@@ -1,10 +1,11 @@
 import { X509Certificate } from 'node:crypto'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls'
 import type { AttestationStatus } from '../attestation/index.js'
 import { concat } from '../bytes/index.js'
 import { AlertReceived, CertificateType, decodeSession, type Established, MisuseError } from '../handshake/index.js'
-import { ConnectionEnded, type ConnectionEvent, type TlsConnection } from '../tls/index.js'
+import { ConnectionEnded, type ConnectionEvent, isRecyclable, recycle, type TlsConnection } from '../tls/index.js'
 import { Aborted, ConnectionReset, HandshakeTimeout } from './errors.js'
 import { appendKeyLog } from './key-log-file.js'
 import { legacyCertificate } from './legacy-certificate.js'
@@ -479,7 +480,13 @@ export class AttestedSocket extends TransportSocket {
   #flush(connection: TlsConnection): boolean {
     const [first, ...more] = connection.takeOutput()
     if (!first || this.transport.destroyed || this.transport.writableEnded) return true
-    return this.transport.write(more.length === 0 ? first : concat(first, ...more))
+    const output = more.length === 0 ? first : concat(first, ...more)
+    // A stream that is no socket may keep what it was given.
+    if (!isRecyclable(output) || !(this.transport instanceof Socket)) return this.transport.write(output)
+    return this.transport.write(output, error => {
+      // What a socket that failed was to send, the system may still have in its hands.
+      if (!error) recycle(output)
+    })
   }
 
   #finishWriting(): void {

@@ -1,9 +1,7 @@
-import { concat } from '../bytes/index.js'
-
 /** What the application has written and the transport has not taken yet. It goes out in batches, so that a large write
  *  is never sealed as a whole, and small ones share records and system calls. */
 export class WriteQueue {
-  /** Seals and sends. @returns whether the transport takes more */
+  /** Seals and sends what is in the buffer, which is used again. @returns whether the transport takes more */
   readonly #send: (batch: Uint8Array) => boolean
   #chunks: readonly Uint8Array[] = []
   #at = 0
@@ -55,6 +53,7 @@ export class WriteQueue {
       const batch = this.#next()
       if (batch.length > 0) {
         this.#isChoked = !this.#send(batch)
+        if (batch.buffer === joined.buffer) batch.fill(0)
       } else {
         const done = this.#done
         this.#done = undefined
@@ -67,23 +66,33 @@ export class WriteQueue {
 
   /** The next batch; empty at the end. */
   #next(): Uint8Array {
-    const parts: Uint8Array[] = []
-    for (let room = BATCH; room > 0; ) {
-      const chunk = this.#chunks[this.#at]
-      if (!chunk) break
-      const part = chunk.subarray(this.#offset, this.#offset + room)
-      if (part.length > 0) parts.push(part)
-      room -= part.length
-      this.#offset += part.length
-      if (this.#offset === chunk.length) {
-        this.#at++
-        this.#offset = 0
-      }
+    const first = this.#chunks[this.#at]
+    const isAlone =
+      first !== undefined && (this.#at + 1 === this.#chunks.length || first.length - this.#offset >= BATCH)
+    if (isAlone) return this.#take(first, BATCH)
+    let length = 0
+    for (let chunk = first; chunk && length < BATCH; chunk = this.#chunks[this.#at]) {
+      const part = this.#take(chunk, BATCH - length)
+      joined.set(part, length)
+      length += part.length
     }
-    const [first, ...more] = parts
-    return first && more.length === 0 ? first : concat(...parts)
+    return joined.subarray(0, length)
+  }
+
+  /** What is left of the chunk at hand, as far as there is room for it. */
+  #take(chunk: Uint8Array, room: number): Uint8Array {
+    const part = chunk.subarray(this.#offset, this.#offset + room)
+    this.#offset += part.length
+    if (this.#offset === chunk.length) {
+      this.#at++
+      this.#offset = 0
+    }
+    return part
   }
 }
 
 /** Eight full records: more in one system call gains nothing, and takes memory. */
 const BATCH = 131_072
+
+/** Where chunks are joined, for all queues: what is in it is sent at once, and then wiped. */
+const joined = new Uint8Array(BATCH)

@@ -1,5 +1,6 @@
 export { ConnectionEnded, type ConnectionEvent } from '../handshake/index.js'
 export { TlsConnection } from './connection.js'
+export { isRecyclable, recycle } from './output-memory.js'
 export { ContentType } from './record.js'
 export type { RecordOptions } from './record-options.js'
 export type { PaddingRule } from './record-writer.js'

@@ -1,4 +1,5 @@
 import { TAG_LENGTH } from '../crypto/index.js'
+import { outputOf } from './output-memory.js'
 import { ContentType, HEADER_LENGTH, MAX_CONTENT, RECORD_VERSION } from './record.js'
 import type { RecordProtection } from './record-protection.js'
 
@@ -66,7 +67,7 @@ export class RecordWriter {
     const count = Math.max(1, Math.ceil(content.length / size))
     const overhead = HEADER_LENGTH + 1 + TAG_LENGTH
     const isPadded = this.#padding !== undefined
-    const output = new Uint8Array(content.length + count * overhead + (isPadded ? count * size - content.length : 0))
+    const output = outputOf(content.length + count * overhead + (isPadded ? count * size - content.length : 0))
     let at = 0
     for (let from = 0, i = 0; i < count; i++, from += size) {
       const to = Math.min(from + size, content.length)
@@ -81,6 +82,8 @@ export class RecordWriter {
       output[at + 4] = length
       output.set(content.subarray(from, to), start)
       output[start + to - from] = type
+      // The memory may have been used before.
+      if (padding > 0) output.fill(0, end - padding, end)
       protection.seal(output.subarray(at, start), output, start, end)
       at = end + TAG_LENGTH
     }
