@@ -292,6 +292,15 @@ describe('an authority', () => {
     refused([noRoot.issue({ subject: 'end' })], 'ERR_X509_NOT_A_CA', 'bad_certificate', { anchors: anchorsOf(noRoot) })
   })
 
+  test('may leave that unsaid, or deny it, where the caller knows of it', () => {
+    const noCa = root.issue({ subject: 'No CA', keyUsage: ['digitalSignature'] })
+    check([noCa.issue({ subject: 'end' }), noCa], { caMarks: 'ignored' })
+    refused([noCa.issue({ subject: 'end' }), noCa], 'ERR_X509_NOT_A_CA', 'bad_certificate', { caMarks: 'required' })
+    // All else is looked at as ever.
+    const other = makeRoot({ name: 'Other' }).issue({ subject: 'No CA' })
+    refused([other.issue({ subject: 'end' }), other], 'ERR_X509_UNKNOWN_ISSUER', 'unknown_ca', { caMarks: 'ignored' })
+  })
+
   test('needs keyCertSign if it has keyUsage', () => {
     const wrong = root.issue({ subject: 'CA', isCa: true, keyUsage: ['digitalSignature', 'cRLSign'] })
     refused([wrong.issue({ subject: 'end' }), wrong], 'ERR_X509_NOT_A_CA', 'bad_certificate')

@@ -1,7 +1,14 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { concat, utf8 } from '../../bytes/index.js'
 import { hash } from '../../crypto/index.js'
-import { KEY_DESCRIPTION, type SecurityLevel, SIMULATED, securityLevels } from '../../evidence/index.js'
+import {
+  ANDROID_KEY_MEDIA_TYPE,
+  KEY_DESCRIPTION,
+  type SecurityLevel,
+  SIMULATED,
+  securityLevels,
+} from '../../evidence/index.js'
+import { type Attester, Indicator } from '../../rats/index.js'
 import { issueCertificate } from '../certificate.js'
 import { integer, octetString, sequence, tlv } from '../simulated-intel/der.js'
 
@@ -68,6 +75,21 @@ export class SimulatedAndroidDevice {
   chain(publicKey: KeyObject, description: SimulatedKeyDescription, root = this.#rootCertificate): Uint8Array {
     const leaf = this.#certificateOf(publicKey, description, this.#attestation.privateKey, `${SIMULATED} TEE`)
     return utf8([leaf, this.#attestationCertificate, root].map(pemOf).join(''))
+  }
+
+  /** The attester of an app on this device: as if each key that it is asked about were made in the keystore. */
+  attester(app: SimulatedKeyDescription['app']): Attester {
+    return {
+      evidenceTypes: [ANDROID_KEY_MEDIA_TYPE],
+      challengeLength: () => undefined,
+      evidence: async ({ type, challenge, key, signal }) => {
+        signal.throwIfAborted()
+        if (type !== ANDROID_KEY_MEDIA_TYPE) throw new RangeError(`a keystore makes no Evidence of type ${type}`)
+        const publicKey = createPublicKey({ key: Buffer.from(key.spki), format: 'der', type: 'spki' })
+        const value = this.chain(publicKey, { challenge, app })
+        return { kind: 'record', type, value, indicators: Indicator.evidence }
+      },
+    }
   }
 
   /** A chain in which a key of the keystore has certified another, which no keystore does.
