@@ -2,19 +2,28 @@ import { join } from '../bytes/index.js'
 
 /** Puts records into datagrams, as many into each as it may hold. */
 export class Datagrams {
-  /** The largest datagram, in bytes. */
-  mtu: number
+  #mtu: number
   #complete: Uint8Array[] = []
   #records: Uint8Array[] = []
   #length = 0
 
   constructor(mtu: number) {
-    this.mtu = mtu
+    this.#mtu = mtu
+  }
+
+  /** The largest datagram, in bytes. */
+  get mtu(): number {
+    return this.#mtu
+  }
+
+  /** Tries smaller ones. */
+  shrink(): void {
+    this.#mtu = LOWER_MTUS.find(lower => lower < this.#mtu) ?? this.#mtu
   }
 
   /** How many bytes the datagram has room for that is being filled. */
   get room(): number {
-    return this.mtu - this.#length
+    return this.#mtu - this.#length
   }
 
   add(record: Uint8Array): void {
@@ -40,3 +49,7 @@ export class Datagrams {
     return datagrams
   }
 }
+
+/** Datagrams that nearly every path takes: less than the least of IPv6, what tunnels leave of it, the least of IPv4, and
+ *  half of that. */
+const LOWER_MTUS = [1200, 1024, 548, 256] as const

@@ -1,6 +1,7 @@
 /** When a flight is sent again (RFC 9147 §5.8.2): after a second, then after twice as long each time. All times in ms. */
 export class RetransmissionTimer {
-  readonly #initial: number
+  /** How long it waits at first. */
+  readonly initial: number
   readonly #maxCount: number
   #interval: number
   #count = 0
@@ -8,7 +9,7 @@ export class RetransmissionTimer {
 
   /** @param maxCount how often a flight is sent again before the peer is given up */
   constructor(initial: number, maxCount: number) {
-    this.#initial = initial
+    this.initial = initial
     this.#interval = initial
     this.#maxCount = maxCount
   }
@@ -35,7 +36,7 @@ export class RetransmissionTimer {
 
   /** A flight has been sent for the first time, or the peer has shown that it is there. */
   start(now: number): void {
-    this.#interval = this.#initial
+    this.#interval = this.initial
     this.#count = 0
     this.#deadline = now + this.#interval
   }

@@ -1,0 +1,41 @@
+import { MisuseError, type SentRetry } from '../handshake/index.js'
+
+/** How a connection uses its datagrams. */
+export interface DatagramOptions {
+  /** The largest datagram that we send, in bytes: 128 or more, 1200 by default. Less is tried when nothing comes
+   *  through. */
+  readonly mtu?: number
+  /** How long the answer to a flight is waited for before it is sent again, at first: 1000 ms by default
+   *  (RFC 9147 §5.8.2). */
+  readonly retransmitAfter?: number
+  /** How often a flight is sent again before the peer is given up: 12 times by default. */
+  readonly maxRetransmissions?: number
+  /** After how many records a key is replaced: 4 or more, at most, and by default, what its AEAD allows
+   *  (RFC 9147 §4.5.3). */
+  readonly recordsPerKey?: number
+  /** After how many records that do not open the connection ends: at most, and by default, what its AEAD allows
+   *  (RFC 9147 §4.5.3). */
+  readonly failuresPerKey?: number
+  /** Server: the HelloRetryRequest that was sent without a connection, and the record number of the ClientHello that
+   *  answers it. */
+  readonly retry?: { readonly sent: SentRetry; readonly sequenceNumber: number }
+}
+
+/** The options with their defaults. @throws MisuseError if one is too small */
+export function completeOptions(options: DatagramOptions) {
+  return {
+    mtu: atLeast(MIN_MTU, options.mtu ?? 1200, 'a datagram has', 'bytes'),
+    retransmitAfter: atLeast(1, options.retransmitAfter ?? 1000, 'an answer is waited for', 'ms'),
+    maxRetransmissions: options.maxRetransmissions ?? 12,
+    recordsPerKey: atLeast(4, options.recordsPerKey ?? Number.MAX_SAFE_INTEGER, 'a key protects', 'records'),
+    failuresPerKey: options.failuresPerKey ?? Number.MAX_SAFE_INTEGER,
+    retry: options.retry,
+  }
+}
+
+const MIN_MTU = 128
+
+function atLeast(least: number, value: number, what: string, unit: string): number {
+  if (value >= least) return Math.floor(value)
+  throw new MisuseError(`${what} ${least} ${unit} or more, not ${value}`)
+}

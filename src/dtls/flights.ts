@@ -1,0 +1,145 @@
+import type { Datagrams } from './datagrams.js'
+import { Outbox } from './outbox.js'
+import type { OutgoingEpoch } from './outgoing-epoch.js'
+import type { RecordNumber } from './record.js'
+import { RetransmissionTimer } from './retransmission-timer.js'
+
+/*
+ * RFC 9147 §5.8.1, as a connection goes through it for every flight:
+ *
+ *                              +-----------+
+ *                              | PREPARING |
+ *                +---------->  |           |
+ *                |             |           |
+ *                |             +-----------+
+ *                |                   |
+ *                |                   | Buffer next flight
+ *                |                   |
+ *                |                  \|/
+ *                |             +-----------+
+ *                |             |           |
+ *                |             |  SENDING  |<------------------+
+ *                |             |           |                   |
+ *                |             +-----------+                   |
+ *        Receive |                   |                         |
+ *           next |                   | Send flight or partial  |
+ *         flight |                   | flight                  |
+ *                |                   |                         |
+ *                |                   | Set retransmit timer    |
+ *                |                  \|/                        |
+ *                |             +-----------+                   |
+ *                |             |           |                   |
+ *                +-------------|  WAITING  |-------------------+
+ *                |             |           |   Timer expires
+ *                |             +-----------+   or ACK of a part
+ *                |               |       |
+ *        Receive |       Receive |       | Receive ACK
+ *         record |          last |       | for last flight
+ *     (Maybe Send|        flight |       |
+ *            ACK)|              \|/     \|/
+ *                |             +-----------+
+ *                |             |           |
+ *                              | FINISHED  |
+ *                              |           |
+ *                              +-----------+
+ *                                 |     /|\
+ *                                 |      |
+ *                                 +------+
+ *                           Server read retransmit
+ *                               Retransmit ACK
+ *
+ * PREPARING is `add`, until `complete`. SENDING is `transmit`, WAITING is a timer with a deadline, FINISHED is an empty
+ * outbox. What of a flight is sent again is for the outbox to know.
+ */
+
+/** Sends handshake messages until the peer has got them. Times are in ms. */
+export class Flights {
+  readonly #outbox: Outbox
+  readonly #timer: RetransmissionTimer
+  /** Whether the flight is whole; it may be sent in parts while the handshake waits for the world. */
+  #isComplete = true
+  #isNew = false
+  /** When something of the flight was sent last. */
+  #sentAt = 0
+
+  /** @param messageSeq of the first message */
+  constructor(messageSeq: number, retransmitAfter: number, maxRetransmissions: number) {
+    this.#outbox = new Outbox(messageSeq)
+    this.#timer = new RetransmissionTimer(retransmitAfter, maxRetransmissions)
+  }
+
+  /** When `expire` is due; undefined while nothing is waited for. */
+  get deadline(): number | undefined {
+    return this.#timer.deadline
+  }
+
+  /** How long an answer is waited for now. */
+  get interval(): number {
+    return this.#timer.interval
+  }
+
+  /** The largest content of a protected record. */
+  limit(maxContent: number): void {
+    this.#outbox.maxContent = maxContent
+  }
+
+  /** Adds a message, header and all. Nothing is sent before `complete`, unless the handshake has to wait.
+   *  @param onAcknowledged called when the peer has got it, at the latest when it answers */
+  add(message: Uint8Array, epoch: OutgoingEpoch, onAcknowledged?: () => void): void {
+    this.#outbox.add(message, epoch, onAcknowledged)
+    this.#isComplete = false
+  }
+
+  /** The flight is whole. */
+  complete(): void {
+    this.#isComplete = true
+    this.#isNew = true
+  }
+
+  /** Sends what is to be sent, and waits for the answer.
+   *  @param isWaiting whether the handshake waits for the world: then what there is of a flight tells the peer that it
+   *  was heard */
+  transmit(datagrams: Datagrams, isWaiting: boolean, now: number): void {
+    if (this.#outbox.isEmpty || !(this.#isComplete || isWaiting)) return
+    if (this.#outbox.transmit(datagrams)) this.#sentAt = now
+    if (this.#isComplete && (this.#isNew || this.#timer.deadline === undefined)) this.#timer.start(now)
+    if (this.#isComplete) this.#isNew = false
+  }
+
+  /** The peer has got these records. */
+  acknowledge(numbers: readonly RecordNumber[], now: number): void {
+    if (!this.#outbox.acknowledge(numbers)) return
+    if (this.#outbox.isEmpty) this.#timer.stop()
+    else if (this.#timer.deadline !== undefined) this.#timer.start(now)
+  }
+
+  /** The peer has answered: it has got everything (RFC 9147 §7). */
+  acknowledgeAll(): void {
+    this.#outbox.acknowledgeAll()
+    this.#timer.stop()
+  }
+
+  /** The peer sends again what was answered: the answer may be lost. */
+  repeat(now: number): void {
+    if (now - this.#sentAt >= this.#timer.initial) this.#outbox.lose()
+  }
+
+  /** Does what is due. @returns whether the peer is still to be hoped for */
+  expire(datagrams: Datagrams, now: number): boolean {
+    if (this.#timer.deadline === undefined || now < this.#timer.deadline) return true
+    this.#timer.backOff(now)
+    // RFC 9147 §4.4: smaller datagrams may come through where these did not.
+    if (this.#timer.count >= PATIENCE) datagrams.shrink()
+    this.#outbox.lose()
+    return !this.#timer.isExhausted
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#outbox.clear()
+    this.#timer.stop()
+  }
+}
+
+/** How often the same datagrams are lost before their size is thought to be the reason. */
+const PATIENCE = 2

@@ -1,0 +1,2 @@
+export { DtlsConnection } from './connection.js'
+export type { DatagramOptions } from './datagram-options.js'
