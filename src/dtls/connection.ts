@@ -427,8 +427,9 @@ export class DtlsConnection implements Carrier {
   }
 
   #readAcknowledgement({ epoch }: RecordNumber, content: Uint8Array): void {
-    // RFC 9147 §7: it comes under the keys of what it acknowledges, or newer ones.
-    const numbers = decodeAcknowledgement(content).filter(acknowledged => acknowledged.epoch <= epoch)
+    // RFC 9147 §7: during the handshake it comes under the keys of what it acknowledges, or newer ones; later each side
+    // counts its own epochs.
+    const numbers = decodeAcknowledgement(content).filter(acknowledged => levelOf(acknowledged.epoch) <= levelOf(epoch))
     this.#flights.acknowledge(numbers, this.#now)
   }
 

@@ -1,4 +1,4 @@
-import { DtlsConnection, type DatagramOptions } from '#src/dtls/index.js'
+import { type DatagramOptions, DtlsConnection } from '#src/dtls/index.js'
 import type { ClientConfig, ConnectionEvent, Established, ServerConfig } from '#src/handshake/index.js'
 import { clientConfig, type Side, serverConfig } from './pair.js'
 
@@ -176,7 +176,9 @@ export class DatagramPair {
         const bytes = Uint8Array.from(copy)
         if (this.#random() < corruption) bytes[Math.floor(this.#random() * bytes.length)] ^= 1 + this.#random() * 254
         const late = this.#random() < reordering ? this.#random() * 5 * delay : 0
-        this.after(delay + late, () => this[from === 'client' ? 'server' : 'client'].connection.receive(bytes, this.now))
+        this.after(delay + late, () =>
+          this[from === 'client' ? 'server' : 'client'].connection.receive(bytes, this.now),
+        )
       }
     }
   }
