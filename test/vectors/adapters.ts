@@ -10,7 +10,9 @@ import { ear } from './adapters/ear.js'
 import { nvidiaGpu } from './adapters/nvidia-gpu.js'
 import { psa } from './adapters/psa.js'
 import { sevSnp } from './adapters/sev-snp.js'
-import { parsecTpm, tpmCertify, tpmEnactTrust, tpmQuote } from './adapters/tpm.js'
+import { parsecTpm, tpmEnactTrust } from './adapters/tpm-bundles.js'
+import { tpmCertify } from './adapters/tpm-certify.js'
+import { tpmQuote } from './adapters/tpm-quote.js'
 
 /** By format, what runs its vectors: a row per format, each in a file of `adapters/`. */
 export const adapters: Readonly<Partial<Record<string, Adapter>>> = {

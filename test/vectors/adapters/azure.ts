@@ -17,7 +17,7 @@ import { asMap, asText, decodeJson, encodeJson } from '#src/rats/index.js'
 import { booleanInput, bytesInput, type Facts, fileOf, listInput, type Outcome, type VectorCase } from '../adapter.js'
 import { factsOfTdx, notAppraised, originInputs, refused } from './dcap.js'
 import { snpEndorsements, snpProduct, snpReasons, snpReportFacts, snpRoots } from './sev-snp.js'
-import { attestFacts } from './tpm.js'
+import { attestFacts } from './tpm-facts.js'
 
 /** A confidential VM on Azure with SEV-SNP. */
 export function azureSnp(vector: VectorCase): Outcome {
