@@ -1,23 +1,22 @@
-import { timingSafeEqual } from 'node:crypto'
-import { concat } from '../bytes/index.js'
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { type HashName, hashLength } from './hash.js'
-import { hmac } from './hmac.js'
+import { secretKey } from './secret-key.js'
 
 /** A key for HMAC (RFC 2104) and HKDF (RFC 5869): the secrets of a key schedule. */
 export class MacKey {
   readonly hash: HashName
-  readonly #key: Uint8Array
+  readonly #key: KeyObject | Uint8Array
 
   /** @param bytes copied; the caller may wipe them afterwards */
   constructor(hash: HashName, bytes: Uint8Array) {
     this.hash = hash
-    this.#key = new Uint8Array(bytes)
+    this.#key = secretKey(bytes)
   }
 
   /** HMAC-Hash(key, data).
    *  @returns Hash.length bytes */
   mac(data: Uint8Array): Uint8Array {
-    return hmac(this.hash, this.#key, data)
+    return createHmac(this.hash, this.#key).update(data).digest()
   }
 
   /** HKDF-Expand (RFC 5869 §2.3) with this key as PRK.
@@ -27,13 +26,13 @@ export class MacKey {
     if (length > 255 * size) throw new RangeError(`HKDF-Expand yields at most ${255 * size} bytes, ${length} asked for`)
     if (length <= size) {
       // One block is all that TLS asks for: no loop, no joining.
-      const block = hmac(this.hash, this.#key, info, FIRST)
+      const block = createHmac(this.hash, this.#key).update(info).update(FIRST).digest()
       return length === size ? block : block.subarray(0, length)
     }
     const output = new Uint8Array(length)
     let block: Uint8Array = EMPTY
     for (let filled = 0, i = 1; filled < length; i++) {
-      block = hmac(this.hash, this.#key, concat(block, info), Uint8Array.of(i))
+      block = createHmac(this.hash, this.#key).update(block).update(info).update(Uint8Array.of(i)).digest()
       output.set(block.subarray(0, length - filled), filled)
       filled += block.length
     }
@@ -42,7 +41,7 @@ export class MacKey {
 
   /** A copy of the key's bytes, for key logs, tickets and tests. */
   export(): Uint8Array {
-    return new Uint8Array(this.#key)
+    return this.#key instanceof Uint8Array ? new Uint8Array(this.#key) : this.#key.export()
   }
 }
 
@@ -54,7 +53,9 @@ const EMPTY = new Uint8Array(0)
  *  @returns Hash.length bytes */
 export function hkdfExtract(hash: HashName, salt: Uint8Array | null, ikm: Uint8Array | null): Uint8Array {
   const zeros = new Uint8Array(hashLength[hash])
-  return hmac(hash, salt ?? zeros, ikm ?? zeros)
+  return createHmac(hash, secretKey(salt ?? zeros))
+    .update(ikm ?? zeros)
+    .digest()
 }
 
 /** Whether two byte strings are equal, in time that depends only on their lengths. */

@@ -75,21 +75,9 @@ describe('HKDF', () => {
     const zeros = new Uint8Array(48)
     assert.deepEqual(hkdfExtract('sha384', null, null), hkdfExtract('sha384', zeros, zeros))
     assert.deepEqual(
-      hkdfExtract('sha384', null, zeros),
-      Uint8Array.from(createHmac('sha384', zeros).update(zeros).digest()),
+      Buffer.from(hkdfExtract('sha384', null, zeros)),
+      createHmac('sha384', zeros).update(zeros).digest(),
     )
-  })
-
-  test('makes the MACs of node:crypto, for keys around a block and data of any length', () => {
-    for (const name of ['sha256', 'sha384', 'sha512'] as const) {
-      for (const keyLength of [0, 1, 32, 48, 63, 64, 65, 127, 128, 129, 300]) {
-        const key = bytes('c5'.repeat(keyLength))
-        for (const length of [0, 1, 55, 64, 200, 383, 384, 385, 5000]) {
-          const data = Uint8Array.from({ length }, (_, i) => i * 7)
-          assert.equal(hex(new MacKey(name, key).mac(data)), createHmac(name, key).update(data).digest('hex'))
-        }
-      }
-    }
   })
 
   test('does not give more than it has', () => {
