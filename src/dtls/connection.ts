@@ -289,6 +289,18 @@ export class DtlsConnection implements Carrier {
     this.#handshakeExporter = exporter
   }
 
+  offerExporter(): void {
+    // Of use with early data only.
+  }
+
+  openEarlyData(): void {
+    throw new Error('there is no early data in this DTLS')
+  }
+
+  settleEarlyData(): void {
+    throw new Error('there is no early data in this DTLS')
+  }
+
   compatibility(): void {
     // RFC 9147 §5: DTLS has no such thing.
   }

@@ -1,2 +1,3 @@
+export { AddressCheck, type Admission } from './address-check.js'
 export { DtlsConnection } from './connection.js'
 export type { DatagramOptions } from './datagram-options.js'

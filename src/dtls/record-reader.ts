@@ -153,7 +153,9 @@ interface SealedRecord {
 
 /** A DTLSPlaintext.
  *  @returns undefined if what follows cannot be made sense of; no `record` if it is one that may not be plain */
-function findPlain(bytes: Uint8Array): { readonly length: number; readonly record: Record | undefined } | undefined {
+export function findPlain(
+  bytes: Uint8Array,
+): { readonly length: number; readonly record: Record | undefined } | undefined {
   if (bytes.length < PLAIN_HEADER_LENGTH || bytes[1] !== 0xfe) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, PLAIN_HEADER_LENGTH)
   const length = PLAIN_HEADER_LENGTH + view.getUint16(11)

@@ -405,6 +405,24 @@ describe('a server', () => {
     assert.equal(other.server.status?.peer.negotiated?.credential, 'x509')
   })
 
+  test('does not choose what speaks for no key in place of a certificate, whoever asks for it', async () => {
+    const keyless = [TEST_EVIDENCE]
+    const attesting = server({ attester: new FakeAttester({ keyless }), ownCredentials: BOTH })
+    const both = await connect(client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only', 'x509'] }), attesting)
+    assert.equal(both.client.status?.peer.negotiated?.credential, 'x509')
+    const alone = client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only'] })
+    const pair = await connect(alone, attesting)
+    assertRefused(pair, 'server', 'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE', unsupported_evidence)
+    const demanding = server({ verifier: new FakeVerifier({ keyless }), peerCredentials: ['attestation-only', 'x509'] })
+    const proposing = client({
+      attester: new FakeAttester(),
+      identityKey: bareKeys.client,
+      ownCredentials: ['attestation-only', 'x509'],
+    })
+    const other = await connect(proposing, demanding)
+    assert.equal(other.server.status?.peer.negotiated?.credential, 'x509')
+  })
+
   test('R-S1: with no Verifier in common fails with unsupported_verifiers', async () => {
     const attesting = server({ presenter: new FakePresenter({ verifiers: ['another'] }) })
     const pair = await connect(client({ verifier: new FakeVerifier() }), attesting)
