@@ -1,6 +1,8 @@
-import type { Plug } from '../handshake/index.js'
+import { MisuseError, type Plug } from '../handshake/index.js'
 import { acceptAnswer, type ClientOffer, makeOffer, plugOffer } from './client.js'
 import { examine } from './examine.js'
+import { acceptHardened, answerHardened, hardenedOffer } from './hardened/negotiation.js'
+import { hardenedControl } from './hardened/session.js'
 import type { AttestationEnvironment, AttestationOptions } from './options.js'
 import { credentialKindOf, Participant, type Surroundings } from './participant.js'
 import { prove } from './prove.js'
@@ -22,6 +24,9 @@ export interface ConnectionAttestation {
   readonly plug: Plug
   /** How attestation stands. */
   readonly status: AttestationStatus
+  /** `hardened`: has the peer attest anew now, unless it is about to.
+   *  @throws MisuseError where nothing of the kind was agreed on, and once the connection is over */
+  renew(): void
 }
 
 /** Checks what a side is told about attestation.
@@ -35,7 +40,15 @@ export function createAttestation(
   return {
     connect(surroundings) {
       const participant = new Participant(settings, surroundings)
-      return { plug: plugOf(settings, participant), status: participant.status }
+      return {
+        plug: plugOf(settings, participant),
+        status: participant.status,
+        renew() {
+          if (!participant.renew)
+            throw new MisuseError('there is no attestation on this connection that can be renewed')
+          participant.renew()
+        },
+      }
     },
   }
 }
@@ -43,6 +56,7 @@ export function createAttestation(
 /** Attestation as the handshake sees it. */
 function plugOf(settings: Settings, participant: Participant): Plug {
   const { trace } = settings
+  const isHardened = settings.profile.name === 'hardened'
   let offer: ClientOffer | undefined
   let restored: RestoredSession | null = null
   return {
@@ -51,18 +65,25 @@ function plugOf(settings: Settings, participant: Participant): Plug {
     ...(trace && {
       observe: (direction, message) => trace(traceEvent(participant, direction, message)),
     }),
+    ...(isHardened && { forbidsPsk: true, control: hardenedControl(participant) }),
     *offer(hs) {
       offer = yield* makeOffer(participant, hs)
-      return plugOffer(settings, offer, hs)
+      const made = plugOffer(settings, offer, hs)
+      return isHardened ? { ...made, extensions: [...made.extensions, hardenedOffer(participant)] } : made
     },
     *answer(hs, authenticator) {
       if (authenticator === 'session' && restored) resume(participant, restored)
-      return yield* makeAnswer(participant, hs, authenticator)
+      // First, since a peer that does not speak the profile is to cost nothing.
+      const answer = isHardened ? answerHardened(participant, hs) : undefined
+      const made = yield* makeAnswer(participant, hs, authenticator)
+      return answer ? { ...made, extensions: [...made.extensions, answer] } : made
     },
     accept(hs, answer, authenticator) {
       if (!offer) throw new Error('an answer is accepted before the offer was made')
       if (authenticator === 'session' && restored) resume(participant, restored)
-      return acceptAnswer(participant, offer, hs, answer, authenticator)
+      const accepted = acceptAnswer(participant, offer, hs, answer, authenticator)
+      if (isHardened) acceptHardened(participant, hs, answer)
+      return accepted
     },
     certificateType(_hs, side) {
       const selection = side === settings.side ? participant.own : participant.peer
@@ -71,7 +92,8 @@ function plugOf(settings: Settings, participant: Participant): Plug {
     prove: (hs, own) => prove(participant, hs, own),
     examine: (hs, peer, publicKey) => examine(participant, hs, peer, publicKey),
     complete() {
-      participant.status.isEstablished = true
+      // Under the profile hardened there is more to come before anybody is attested.
+      if (!isHardened) participant.status.isEstablished = true
       participant.closeSession()
     },
     saveSession: () => saveSession(participant),

@@ -14,6 +14,11 @@ export interface CodePoints {
   /** AlertDescription values. */
   readonly unsupported_evidence: number
   readonly unsupported_verifiers: number
+  /** Of the profile `hardened`: TLS ExtensionType values. */
+  readonly hardened_attestation: number
+  readonly cmw_attestation: number
+  /** And a HandshakeType. */
+  readonly atls_control: number
 }
 
 /** What we use where nobody says otherwise: private-use numbers, and the one that the draft itself writes. */
@@ -26,4 +31,7 @@ export const defaultCodePoints: CodePoints = {
   attestation: 224,
   unsupported_evidence: 224,
   unsupported_verifiers: 225,
+  hardened_attestation: 0xffa1,
+  cmw_attestation: 0xff00,
+  atls_control: 248,
 }

@@ -25,8 +25,12 @@ export type AttestationErrorCode =
   | 'ERR_ATTESTATION_KEY_MISMATCH'
   /** The peer is attested, but is not the one that was expected. */
   | 'ERR_ATTESTATION_IDENTITY_MISMATCH'
-  /** Our Attester, Presenter or Verifier did not answer in time. */
+  /** Our Attester, Presenter or Verifier did not answer in time, or the peer did not. */
   | 'ERR_ATTESTATION_TIMEOUT'
+  /** On a later occasion on the same connection the peer is not what it was. */
+  | 'ERR_ATTESTATION_CONTINUITY'
+  /** The peer has appraised us, and refuses. */
+  | 'ERR_ATTESTATION_REJECTED'
   /** Our Attester or Presenter could not do what it had offered. */
   | 'ERR_ATTESTATION_ATTESTER_FAILED'
   /** Our Attester has more to do than it can. */

@@ -1,4 +1,4 @@
-import { equalBytes } from '../bytes/index.js'
+import { EMPTY, equalBytes } from '../bytes/index.js'
 import { equalSecrets, hash, PublicKey } from '../crypto/index.js'
 import { type AlertName, type Authentication, type Step, until, type View } from '../handshake/index.js'
 import {
@@ -49,14 +49,14 @@ function* examined(
   const { verifier } = settings
   if (!verifier) throw new Error('attestation was agreed on without a Verifier')
 
-  const message = read(data)
+  const message = readMessage(data)
   const key = certificateKey && identityOfKey(certificateKey)
   const { result, challenge } =
     selection.model === 'passport'
       ? { result: yield* until(checked(participant, hs, verifier, selection.verifier, message, key)), challenge: null }
       : yield* appraised(participant, hs, verifier, selection, message, key)
   checkVerdict(result)
-  if (challenge) checkChallenge(result, challenge)
+  if (challenge) checkChallenge(result, challenge, settings.profile.minNonceLength)
   const isKeyNeeded = selection.model === 'passport' || kind === CredentialKind.ATTESTATION
   const attestedKey = checkKey(result, certificateKey, isKeyNeeded)
   checkIdentity(settings.expectedIdentity, result, attestedKey ?? certificateKey)
@@ -109,7 +109,8 @@ function messageIn(
   return first.data
 }
 
-function read(data: Uint8Array): Cmw {
+/** A CMW as it came. @throws AttestationError if it is none */
+export function readMessage(data: Uint8Array): Cmw {
   try {
     return decodeCmw(Uint8Array.from(data))
   } catch (cause) {
@@ -137,15 +138,19 @@ function* appraised(
       `${came} came where Evidence of type ${type} was agreed on`,
     )
   }
-  const challenge = settings.profile.challenge({
+  const { challenge, reportData } = settings.profile.challenge({
     hs,
     attester: settings.side === 'client' ? 'server' : 'client',
     selected,
     nonce,
     length: verifier.challengeLength(type),
+    spki: key?.spki ?? EMPTY,
   })
+  participant.peerReportData = reportData
   participant.session = undefined
-  const result = yield* until(ask(participant, hs, signal => session.appraise({ message, challenge, key, signal })))
+  const result = yield* until(
+    askVerifier(participant, hs, signal => session.appraise({ message, challenge, key, signal })),
+  )
   return { result, challenge }
 }
 
@@ -164,12 +169,13 @@ function checked(
       'Evidence came where Attestation Results were agreed on',
     )
   }
-  return ask(participant, hs, signal => verifier.checkResults({ message, verifier: issuer, key, signal }))
+  return askVerifier(participant, hs, signal => verifier.checkResults({ message, verifier: issuer, key, signal }))
 }
 
-async function ask(
+/** Has the Verifier do something about the peer, and not for ever. @throws AttestationError if it fails */
+export async function askVerifier(
   { settings }: Participant,
-  hs: View,
+  hs: { readonly signal: AbortSignal },
   work: (signal: AbortSignal) => Promise<AttestationResult>,
 ): Promise<AttestationResult> {
   const { signal } = hs
@@ -183,7 +189,8 @@ async function ask(
   }
 }
 
-function checkVerdict(result: AttestationResult): void {
+/** @throws AttestationError unless the verdict is a yes */
+export function checkVerdict(result: AttestationResult): void {
   // Nothing but true is a yes: a Verifier may be anybody's code.
   if (result.isAccepted === true) return
   if (result.status === 'none') {
@@ -212,16 +219,16 @@ function alertForProblem({ problemCode }: AttestationResult): AlertName {
   }
 }
 
-/** The verdict has to be about this connection. What the Verifier says that it compared is compared again, whole. */
-function checkChallenge(result: AttestationResult, challenge: Uint8Array): void {
+/** The verdict has to be about this connection. What the Verifier says that it compared is compared again, whole.
+ *  @param minLength of a challenge that says anything, in bytes   @throws AttestationError */
+export function checkChallenge(result: AttestationResult, challenge: Uint8Array, minLength: number): void {
   const found = result.challenge
-  if (found && challenge.length >= MIN_CHALLENGE_LENGTH && equalSecrets(found, challenge)) return
+  if (found && challenge.length >= minLength && equalSecrets(found, challenge)) return
   const sentence = found
     ? 'the Evidence was appraised for another challenge than that of this connection'
     : 'the Verifier does not say which challenge it found in the Evidence'
   throw new AttestationError('ERR_ATTESTATION_CHALLENGE_MISMATCH', 'bad_certificate', sentence, { result })
 }
-const MIN_CHALLENGE_LENGTH = 8
 
 /** The attested key; it is the certificate's, where there is one.
  *  @returns null if the verdict is about no key, which will do only where the challenge binds it to the connection */
@@ -248,7 +255,12 @@ function keyMismatch(result: AttestationResult, sentence: string, cause?: unknow
   return new AttestationError('ERR_ATTESTATION_KEY_MISMATCH', 'bad_certificate', sentence, { result, cause })
 }
 
-function checkIdentity(expected: ExpectedIdentity | undefined, result: AttestationResult, key: PublicKey | null): void {
+/** Whether the peer is who it has to be, besides sound. @throws AttestationError */
+export function checkIdentity(
+  expected: ExpectedIdentity | undefined,
+  result: AttestationResult,
+  key: PublicKey | null,
+): void {
   const { keyIds, claims } = expected ?? {}
   if (keyIds && !(key && keyIds.some(id => equalBytes(id, identityOfKey(key).id)))) {
     throw otherIdentity(result, 'the attested key is none of expectedIdentity.keyIds')
@@ -271,7 +283,8 @@ function otherIdentity(result: AttestationResult, sentence: string): Attestation
   return new AttestationError('ERR_ATTESTATION_IDENTITY_MISMATCH', 'access_denied', sentence, { result })
 }
 
-function identityOfKey({ spki }: PublicKey): IdentityKey {
+/** A key as Evidence and results speak of it. */
+export function identityOfKey({ spki }: PublicKey): IdentityKey {
   return { spki, id: hash('sha256', spki) }
 }
 

@@ -52,7 +52,7 @@ export function attestationExtensions(codePoints: CodePoints) {
 export type AttestationExtensions = ReturnType<typeof attestationExtensions>
 
 /** The rows for the table of RFC 8446 §4.2. */
-export function rowsOf(extensions: AttestationExtensions): readonly ExtensionRow[] {
+export function rowsOf(extensions: Readonly<Record<string, { readonly row: ExtensionRow }>>): readonly ExtensionRow[] {
   return Object.values(extensions).map(({ row }) => row)
 }
 

@@ -14,6 +14,7 @@ export type {
   ExpectedIdentity,
 } from './options.js'
 export type { Surroundings } from './participant.js'
+export type { ProfileName } from './profile.js'
 export type { QuoteLimits } from './quotes.js'
 export type {
   AttestationStatus,

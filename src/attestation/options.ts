@@ -1,6 +1,7 @@
 import type { SigningKey } from '../crypto/index.js'
 import type { Attester, Presenter, Verifier } from '../rats/index.js'
 import type { CodePoints } from './code-points.js'
+import type { ProfileName } from './profile.js'
 import type { QuoteLimits } from './quotes.js'
 import type { TraceEvent } from './trace.js'
 
@@ -15,16 +16,18 @@ export type AttestationCredential = 'attestation-only' | 'x509'
 /** What one side of a connection is told about attestation. `attester` and `presenter` are for proving our own state,
  *  `verifier` is for demanding the peer's; the two directions have nothing to do with each other. */
 export interface AttestationOptions {
-  /** How attestation is bound to the connection. `draft08` is draft-fossati-tls-attestation-08 as it stands. It has
-   *  known weaknesses, so it has to be asked for by name. */
-  readonly profile: 'draft08'
+  /** How attestation is bound to the connection. Default: `hardened`, with a second attestation over the finished
+   *  handshake before any data, and renewals; both sides have to speak it. `draft08` is
+   *  draft-fossati-tls-attestation-08 as it stands. It has known weaknesses, so it has to be asked for by name. */
+  readonly profile?: ProfileName
 
   /** Produces our Evidence. */
   readonly attester?: Attester
   /** Brings Attestation Results about us that a Verifier issued earlier. */
   readonly presenter?: Presenter
   /** The key that an attestation-only credential of ours is for. Not needed where there is an X.509 credential, whose
-   *  key serves for both. */
+   *  key serves for both. Under `hardened` it is the key that attests beside that of the certificate: one that was born
+   *  in the attested environment, so that the key of the certificate alone is of no use to who has stolen it. */
   readonly identityKey?: SigningKey
   /** What we can authenticate with, in order of preference. Default: beside X.509 if there is a certificate;
    *  attestation-only if there is an `identityKey` or no certificate. */
@@ -55,6 +58,8 @@ export interface AttestationOptions {
   readonly prefersOwnOrder?: boolean
   readonly codePoints?: Partial<CodePoints>
   readonly timeouts?: AttestationTimeouts
+  /** `hardened`: how often the peer has to attest anew, in ms, give or take a fifth; 10000 or more. Default: 300000. */
+  readonly renewEvery?: number
   /** Is told of each handshake message as it passes, for people to follow. It must not throw. */
   readonly trace?: (event: TraceEvent) => void
   /** The weaknesses of `draft08` that the caller knows of and accepts. It is not asked for yet; it will be. */
@@ -106,6 +111,11 @@ export interface AttestationTimeouts {
   readonly attester?: number
   /** The Verifier, for opening a session and for an appraisal each. Default: 10000. */
   readonly verifier?: number
+  /** `hardened`: the peer, from the handshake until both sides have attested as agreed. Default: 10000 and what the
+   *  Verifier may take. */
+  readonly peer?: number
+  /** `hardened`: the peer, for each renewal. Default: 30000. */
+  readonly renewal?: number
 }
 
 /** What attestation takes from the world around it. */

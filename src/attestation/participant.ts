@@ -1,5 +1,5 @@
 import { equalBytes, hex } from '../bytes/index.js'
-import type { Step } from '../handshake/index.js'
+import type { Credential, Step } from '../handshake/index.js'
 import { until } from '../handshake/index.js'
 import type { Verifier, VerifierSession } from '../rats/index.js'
 import { within } from './deadline.js'
@@ -28,6 +28,13 @@ export class Participant {
   readonly remoteAddress: string | undefined
   /** Open while the peer's Evidence may still come. */
   session: VerifierSession | undefined
+  /** What the handshake was authenticated with; null if with nothing. */
+  credential: Credential | null = null
+  /** RD0 of either direction, where the profile has one: 64 bytes, zeros without. */
+  ownReportData: Uint8Array = new Uint8Array(64)
+  peerReportData: Uint8Array = new Uint8Array(64)
+  /** Has the peer attest anew, while there is a connection on which it can. */
+  renew: (() => void) | undefined
   #own: Selection | undefined
   #peer: Selection | undefined
 
@@ -61,16 +68,21 @@ export class Participant {
    *  @param peerNonce the nonce that the peer has sent us, which ours must not be
    *  @throws AttestationError if there is none to be had, or not a good one */
   *openSession(verifier: Verifier, signal: AbortSignal, peerNonce?: Uint8Array): Step<Uint8Array> {
+    this.session = yield* this.newSession(verifier, signal, peerNonce)
+    signal.addEventListener('abort', () => this.closeSession(), { once: true })
+    return this.session.nonce
+  }
+
+  /** A session that the caller closes. @throws AttestationError as `openSession` */
+  *newSession(verifier: Verifier, signal: AbortSignal, peerNonce?: Uint8Array): Step<VerifierSession> {
     const session = yield* until(this.#ask(signal, verifier))
     const { nonce } = session
     const nonces = RecentNonces.of(verifier)
-    const complaint = nonces.complaint(nonce)
+    const complaint = nonces.complaint(nonce, this.settings.profile.minNonceLength)
     if (complaint) throw failedVerifier(`the Verifier's nonce ${complaint}`)
     if (peerNonce && equalBytes(nonce, peerNonce)) throw failedVerifier("the Verifier's nonce is the one of the peer")
     nonces.add(nonce)
-    this.session = session
-    signal.addEventListener('abort', () => this.closeSession(), { once: true })
-    return nonce
+    return session
   }
 
   /** Tells the Verifier that no Evidence will come. */
@@ -123,8 +135,10 @@ class RecentNonces {
   }
 
   /** What is wrong with a nonce; undefined: nothing. */
-  complaint(nonce: Uint8Array): string | undefined {
-    if (nonce.length < 8 || nonce.length > 255) return `has ${nonce.length} bytes, not 8 to 255`
+  complaint(nonce: Uint8Array, minLength: number): string | undefined {
+    if (nonce.length < minLength || nonce.length > 255) {
+      return `has ${nonce.length} bytes, not ${minLength} to 255`
+    }
     if (nonce.every(byte => byte === 0)) return 'is all zeros'
     return this.#seen.has(hex(nonce)) ? 'was used before' : undefined
   }

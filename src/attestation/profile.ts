@@ -1,16 +1,23 @@
+import { EMPTY } from '../bytes/index.js'
 import type { View } from '../handshake/index.js'
 import { CredentialKind, type EvidenceType } from './evidence-type.js'
 import type { BindingLevel, NegotiatedAttestation } from './status.js'
 
-/** How a profile binds attestation to a connection. The messages on the wire are the same for all of them. */
+/** `hardened`: the draft's handshake, and a second attestation over all of it before any application data passes.
+ *  `draft08`: draft-fossati-tls-attestation-08 as it stands. */
+export type ProfileName = 'hardened' | 'draft08'
+
+/** How a profile binds attestation to a connection. */
 export interface Profile {
-  readonly name: 'draft08'
-  /** What Evidence has to hold to be of this connection. */
-  challenge(inputs: ChallengeInputs): Uint8Array
+  readonly name: ProfileName
+  /** What Evidence in the handshake has to hold to be of this connection. */
+  challenge(inputs: ChallengeInputs): Challenge
   /** How strongly an attestation of this kind is bound to the connection. */
   bindingLevel(negotiated: NegotiatedAttestation): BindingLevel
   /** Whether an attested connection may be resumed while the appraisal holds. */
   readonly allowsResumption: boolean
+  /** The shortest nonce that we give out and answer, in bytes. */
+  readonly minNonceLength: number
 }
 
 /** What a challenge is made of. */
@@ -22,6 +29,15 @@ export interface ChallengeInputs {
   readonly nonce: Uint8Array
   /** The challenge size that the Evidence type fixes, in bytes; undefined where it takes the nonce's. */
   readonly length: number | undefined
+  /** SubjectPublicKeyInfo of the attester's key; empty where the Evidence has to bring it. */
+  readonly spki: Uint8Array
+}
+
+/** What Evidence in the handshake has to hold. */
+export interface Challenge {
+  readonly challenge: Uint8Array
+  /** What a later attestation goes on from; empty where there is none. */
+  readonly reportData: Uint8Array
 }
 
 /** draft-fossati-tls-attestation-08 §6: the nonce itself where the Evidence is all there is, so that it speaks for the
@@ -30,9 +46,13 @@ export interface ChallengeInputs {
 export const draft08: Profile = {
   name: 'draft08',
   allowsResumption: true,
+  minNonceLength: 8,
   challenge({ hs, selected, nonce, length }) {
-    if (selected.credentialKind === CredentialKind.ATTESTATION) return nonce
-    return hs.handshakeExporter('attestation-binder', nonce, length ?? nonce.length)
+    const challenge =
+      selected.credentialKind === CredentialKind.ATTESTATION
+        ? nonce
+        : hs.handshakeExporter('attestation-binder', nonce, length ?? nonce.length)
+    return { challenge, reportData: EMPTY }
   },
   bindingLevel: ({ model, credential }) => (model === 'background-check' && credential === 'x509' ? 2 : 1),
 }

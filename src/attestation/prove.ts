@@ -1,14 +1,6 @@
 import { hash, type SigningKey } from '../crypto/index.js'
 import { CertificateType, type Credential, extensionValue, type Step, until, type View } from '../handshake/index.js'
-import {
-  type Attester,
-  type Cmw,
-  encodeCmw,
-  type IdentityKey,
-  type Presenter,
-  sameMediaType,
-  typeOfCmw,
-} from '../rats/index.js'
+import { type Cmw, encodeCmw, type IdentityKey, type Presenter, sameMediaType, typeOfCmw } from '../rats/index.js'
 import { within } from './deadline.js'
 import { AttestationError, because } from './errors.js'
 import { CredentialKind, type EvidenceType } from './evidence-type.js'
@@ -23,8 +15,18 @@ import { credentialOf } from './settings.js'
  *  @param own the X.509 credential; null if there is none
  *  @throws AttestationError if what was agreed on cannot be had */
 export function* prove(participant: Participant, hs: View, own: Credential | null): Step<Credential | null> {
-  const { settings, status, own: selection } = participant
-  if (!selection) return own
+  const credential = participant.own ? yield* proved(participant, hs, own, participant.own) : own
+  participant.credential = credential
+  return credential
+}
+
+function* proved(
+  participant: Participant,
+  hs: View,
+  own: Credential | null,
+  selection: Selection,
+): Step<Credential | null> {
+  const { settings, status } = participant
   if (settings.disclosure.onlyToAttested && !status.isPeerGood) {
     throw new AttestationError(
       'ERR_ATTESTATION_PEER_NOT_ATTESTED',
@@ -62,24 +64,50 @@ function messageFor(participant: Participant, hs: View, selection: Selection, ke
   const { attester, presenter } = participant.settings
   if (selection.model === 'passport' && presenter)
     return resultsFrom(participant, hs, presenter, selection.verifier, key)
-  if (selection.model === 'background-check' && attester) return evidenceFrom(participant, hs, attester, selection, key)
+  if (selection.model === 'background-check' && attester) return evidenceFrom(participant, hs, selection, key)
   throw failed('there is nobody to make what was agreed on')
 }
 
-async function evidenceFrom(
+function evidenceFrom(
   participant: Participant,
   hs: View,
-  attester: Attester,
   { selected, nonce }: Extract<Selection, { model: 'background-check' }>,
   key: IdentityKey,
 ): Promise<Cmw> {
   const { profile, side } = participant.settings
-  const type = attester.evidenceTypes.find(candidate => sameMediaType(candidate, selected.type))
-  if (type === undefined) throw failed(`the Attester has no ${typeName(selected.type)} any more`)
+  return askAttester(
+    participant,
+    hs,
+    selected,
+    key,
+    length => {
+      const inputs = { hs, attester: side, selected, nonce, length, spki: key.spki }
+      const { challenge, reportData } = profile.challenge(inputs)
+      participant.ownReportData = reportData
+      return challenge
+    },
+    (type, pending) => checkAdmission(participant, hs, type, selected, pending),
+  )
+}
+
+/** Has the Attester make Evidence of the type that was agreed on.
+ *  @param challengeOf the challenge, given the size that the type fixes
+ *  @param admit is asked first, where there is something to ask; throws to refuse
+ *  @throws AttestationError */
+export async function askAttester(
+  participant: Participant,
+  hs: { readonly signal: AbortSignal },
+  selected: EvidenceType,
+  key: IdentityKey,
+  challengeOf: (length: number | undefined) => Uint8Array,
+  admit?: (type: string, pending: number) => void,
+): Promise<Cmw> {
+  const { attester } = participant.settings
+  const type = attester?.evidenceTypes.find(candidate => sameMediaType(candidate, selected.type))
+  if (!attester || type === undefined) throw failed(`the Attester has no ${typeName(selected.type)} any more`)
   const quotes = Quotes.of(attester)
-  checkAdmission(participant, hs, type, selected, quotes.pending)
-  const length = attester.challengeLength(type)
-  const challenge = profile.challenge({ hs, attester: side, selected, nonce, length })
+  admit?.(type, quotes.pending)
+  const challenge = challengeOf(attester.challengeLength(type))
   const message = await ask(participant, hs, 'the Attester', signal =>
     quotes.evidence({ type, challenge, key, signal }, participant.settings.quotes),
   )
@@ -116,7 +144,7 @@ async function resultsFrom(
 
 async function ask<T>(
   { settings }: Participant,
-  hs: View,
+  hs: { readonly signal: AbortSignal },
   who: string,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
@@ -129,7 +157,8 @@ async function ask<T>(
   }
 }
 
-function written(message: Cmw): Uint8Array {
+/** A CMW as it is sent. @throws AttestationError if there is no way to write it */
+export function written(message: Cmw): Uint8Array {
   try {
     return encodeCmw(message)
   } catch (cause) {

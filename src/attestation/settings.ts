@@ -1,10 +1,21 @@
 import { equalBytes, hex, utf8 } from '../bytes/index.js'
 import { hash, type SigningKey } from '../crypto/index.js'
-import { alertName, CertificateType, type ExtensionRow, MisuseError, tableWith } from '../handshake/index.js'
+import {
+  alertName,
+  CertificateType,
+  type ExtensionRow,
+  HandshakeType,
+  MisuseError,
+  messageName,
+  tableWith,
+} from '../handshake/index.js'
 import type { Attester, Presenter, Verifier } from '../rats/index.js'
 import { type CodePoints, defaultCodePoints } from './code-points.js'
 import { CredentialKind, type EvidenceType, evidenceTypeLength, isSameEntry } from './evidence-type.js'
 import { type AttestationExtensions, attestationExtensions, rowsOf } from './extensions.js'
+import { type HardenedExtensions, hardenedExtensions } from './hardened/extensions.js'
+import { hardened } from './hardened/profile.js'
+import { hardenedAttester, hardenedVerifier } from './hardened/roles.js'
 import { wireType } from './message-type.js'
 import type {
   AdmissionRequest,
@@ -26,6 +37,7 @@ export interface Settings {
   readonly profile: Profile
   readonly codePoints: CodePoints
   readonly extensions: AttestationExtensions
+  readonly hardenedExtensions: HardenedExtensions
   /** One array for all connections, so that they share one extension table. */
   readonly rows: readonly ExtensionRow[]
   readonly alertNames: ReadonlyMap<number, string>
@@ -48,6 +60,9 @@ export interface Settings {
   readonly expectedIdentity: ExpectedIdentity | undefined
   readonly attesterTimeout: number
   readonly verifierTimeout: number
+  readonly peerTimeout: number
+  readonly renewalTimeout: number
+  readonly renewalInterval: number
   readonly trace: ((event: TraceEvent) => void) | undefined
 }
 
@@ -57,8 +72,11 @@ export function settingsOf(
   side: 'client' | 'server',
   environment: AttestationEnvironment,
 ): Settings {
-  const profile = profileOf(options.profile)
-  const { attester, presenter, verifier, identityKey, trace } = options
+  const profile = profileOf(options.profile ?? 'hardened')
+  const isHardened = profile === hardened
+  const { presenter, identityKey, trace } = options
+  const attester = isHardened ? hardenedAttester(options.attester) : options.attester
+  const verifier = isHardened ? hardenedVerifier(options.verifier) : options.verifier
   if (!attester && !presenter && !verifier) {
     throw misuse(
       'attestation needs an attester or a presenter to prove our own state, or a verifier to demand the peer’s',
@@ -66,23 +84,31 @@ export function settingsOf(
   }
   const codePoints = codePointsOf(options.codePoints)
   const extensions = options.codePoints ? attestationExtensions(codePoints) : defaultExtensions
+  const hardenedOnes = options.codePoints ? hardenedExtensions(codePoints) : defaultHardened
+  const verifierTimeout = milliseconds(options.timeouts?.verifier, 'timeouts.verifier')
   const settings: Settings = {
     side,
     environment,
     profile,
     codePoints,
     extensions,
-    rows: extensions === defaultExtensions ? defaultRows : checkedRows(extensions),
+    hardenedExtensions: hardenedOnes,
+    rows: rowsFor(isHardened, extensions, hardenedOnes),
     alertNames: new Map([
       [codePoints.unsupported_evidence, 'unsupported_evidence'],
       [codePoints.unsupported_verifiers, 'unsupported_verifiers'],
     ]),
-    models: choices(options.models, ['passport', 'background-check'], 'models'),
+    models: choices(
+      options.models,
+      isHardened ? ['background-check'] : ['passport', 'background-check'],
+      'models',
+      isHardened ? ['background-check'] : undefined,
+    ),
     prefersOwnOrder: options.prefersOwnOrder ?? false,
     attester,
     presenter,
     identityKey,
-    ownCredentials: ownCredentialsOf(options, environment),
+    ownCredentials: isHardened ? hardenedCredentials(options, environment) : ownCredentialsOf(options, environment),
     disclosure: options.disclosure ?? {},
     quotes: {
       concurrent: count(options.quotes?.concurrent, 8, 1, 'quotes.concurrent'),
@@ -91,13 +117,23 @@ export function settingsOf(
     admit: options.admit,
     verifier,
     requirement: verifier ? oneOf(options.require ?? 'required', ['required', 'optional'], 'require') : 'none',
-    peerCredentials: choices(options.peerCredentials, ['x509'], 'peerCredentials', ['x509', 'attestation-only']),
+    peerCredentials: choices(
+      options.peerCredentials,
+      ['x509'],
+      'peerCredentials',
+      isHardened ? ['x509'] : ['x509', 'attestation-only'],
+    ),
     trustedVerifiers: verifier ? (verifier.resultIdentities ?? [verifier.identity]) : [],
     expectedIdentity: options.expectedIdentity,
     attesterTimeout: milliseconds(options.timeouts?.attester, 'timeouts.attester'),
-    verifierTimeout: milliseconds(options.timeouts?.verifier, 'timeouts.verifier'),
+    verifierTimeout,
+    peerTimeout: milliseconds(options.timeouts?.peer, 'timeouts.peer', DEFAULT_TIMEOUT + verifierTimeout),
+    renewalTimeout: milliseconds(options.timeouts?.renewal, 'timeouts.renewal', 30_000),
+    renewalInterval: milliseconds(options.renewEvery, 'renewEvery', 300_000),
     trace,
   }
+  if (!isHardened && options.renewEvery !== undefined) throw misuse('renewEvery is for the profile hardened')
+  if (settings.renewalInterval < MIN_RENEWAL) throw misuse(`renewEvery is at least ${MIN_RENEWAL} ms`)
   checkRoles(options, settings)
   checkIdentity(options)
   for (const risk of options.acceptDraft08Risks ?? []) {
@@ -188,22 +224,39 @@ export function policyDigestOf({
 }
 
 function profileOf(name: string): Profile {
-  if (name !== 'draft08') {
-    throw misuse(`profile is ${JSON.stringify(name)}: this version has "draft08", which has to be asked for by name`)
+  const profile = [hardened, draft08].find(candidate => candidate.name === name)
+  if (!profile) throw misuse(`profile is ${JSON.stringify(name)}, which is none of hardened, draft08`)
+  return profile
+}
+
+/** Under `hardened` a side that attests has a certificate: it says who, and the Evidence says what. */
+function hardenedCredentials(
+  options: AttestationOptions,
+  { hasCertificate }: AttestationEnvironment,
+): readonly AttestationCredential[] {
+  if (options.presenter) {
+    throw misuse(
+      'presenter: results that a Verifier issued earlier prove nothing of a connection, so that the profile hardened does not take them',
+    )
   }
-  return draft08
+  if (!options.attester) return []
+  if (!hasCertificate) throw misuse('the profile hardened attests beside a certificate, and there is none to present')
+  return choices(options.ownCredentials, ['x509'], 'ownCredentials', ['x509'])
 }
 
 function codePointsOf(overrides: Partial<CodePoints> = {}): CodePoints {
   const codePoints = { ...defaultCodePoints, ...overrides }
   for (const [name, value] of Object.entries(codePoints)) {
     if (!(name in defaultCodePoints)) throw misuse(`codePoints.${name} is none of ours`)
-    const max = name === 'attestation' || name.startsWith('unsupported') ? 0xff : 0xffff
+    const max = BYTES.has(name) ? 0xff : 0xffff
     if (!Number.isInteger(value) || value < 0 || value > max) {
       throw misuse(`codePoints.${name} has to be a whole number from 0 to ${max}`)
     }
   }
-  const { attestation, unsupported_evidence, unsupported_verifiers } = codePoints
+  const { attestation, unsupported_evidence, unsupported_verifiers, atls_control } = codePoints
+  if (Object.values<number>(HandshakeType).includes(atls_control)) {
+    throw misuse(`codePoints.atls_control is ${atls_control}, which is ${messageName(atls_control)}`)
+  }
   if (attestation === CertificateType.X509 || attestation === CertificateType.RawPublicKey) {
     throw misuse(`codePoints.attestation is ${attestation}, which is another certificate type`)
   }
@@ -214,12 +267,30 @@ function codePointsOf(overrides: Partial<CodePoints> = {}): CodePoints {
   return codePoints
 }
 
+/** Code points of one byte. */
+const BYTES: ReadonlySet<string> = new Set([
+  'attestation',
+  'unsupported_evidence',
+  'unsupported_verifiers',
+  'atls_control',
+])
+
 /** Made once, so that all connections with the usual numbers share one extension table. */
 const defaultExtensions = attestationExtensions(defaultCodePoints)
-const defaultRows = checkedRows(defaultExtensions)
+const defaultHardened = hardenedExtensions(defaultCodePoints)
+const defaultRows = checkedRows(rowsOf(defaultExtensions))
+const defaultHardenedRows = checkedRows([...rowsOf(defaultExtensions), ...rowsOf(defaultHardened)])
 
-function checkedRows(extensions: AttestationExtensions): readonly ExtensionRow[] {
-  const rows = rowsOf(extensions)
+function rowsFor(
+  isHardened: boolean,
+  extensions: AttestationExtensions,
+  hardenedOnes: HardenedExtensions,
+): readonly ExtensionRow[] {
+  if (extensions === defaultExtensions) return isHardened ? defaultHardenedRows : defaultRows
+  return checkedRows([...rowsOf(extensions), ...(isHardened ? rowsOf(hardenedOnes) : [])])
+}
+
+function checkedRows(rows: readonly ExtensionRow[]): readonly ExtensionRow[] {
   try {
     tableWith({ extensions: rows })
   } catch (cause) {
@@ -349,12 +420,14 @@ function count(value: number | undefined, fallback: number, min: number, name: s
   return value
 }
 
-function milliseconds(value: number | undefined, name: string): number {
-  if (value === undefined) return DEFAULT_TIMEOUT
+function milliseconds(value: number | undefined, name: string, byDefault = DEFAULT_TIMEOUT): number {
+  if (value === undefined) return byDefault
   if (!Number.isFinite(value) || value <= 0) throw misuse(`${name} has to be a positive number of milliseconds`)
   return value
 }
 const DEFAULT_TIMEOUT = 10_000
+/** The shortest time between two attestations of a peer on one connection, in ms. */
+export const MIN_RENEWAL = 10_000
 
 function misuse(sentence: string): MisuseError {
   return new MisuseError(sentence, 'ERR_ATTESTATION_CONFIG')

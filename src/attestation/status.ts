@@ -1,22 +1,29 @@
 import { hex } from '../bytes/index.js'
 import type { AttestationResult } from '../rats/index.js'
 import type { AttestationCredential, AttestationModel } from './options.js'
-import type { Profile } from './profile.js'
+import type { Profile, ProfileName } from './profile.js'
 
 /** How strongly attestation is bound to a connection: 0, not at all; 1, to a key: who has stolen the key can pass it
  *  off; 2, to the key exchange of this handshake; 3, to the keys that application data is protected with. */
 export type BindingLevel = 0 | 1 | 2 | 3
 
-/** How attestation stands on a connection, as `socket.attestation` shows it. It changes while the handshake runs and
- *  not afterwards. */
+/** How attestation stands on a connection, as `socket.attestation` shows it. It changes while the handshake runs, and
+ *  under `hardened` with every renewal. */
 export interface AttestationStatus {
-  readonly profile: 'draft08'
+  readonly profile: ProfileName
   /** Whether the connection resumes one on which all of this was established. */
   readonly isResumed: boolean
   /** Whether the peer was attested and found good, and has proved that it holds the attested key. */
   readonly isAttested: boolean
   /** How strongly the peer's attestation is bound to this connection. */
   readonly bindingLevel: BindingLevel
+  /** How often the peer has attested over the finished handshake: once before any data, and with every renewal. 0 under
+   *  `draft08`. */
+  readonly rounds: number
+  /** When it did last, ms since 1970; null if it never did. */
+  readonly renewedAt: number | null
+  /** SHA-256 of the peer's Evidence after the handshake, as it came last; null if none did. */
+  readonly evidenceDigest: Uint8Array | null
   /** Whether any part of the peer's Evidence comes from a simulated platform. */
   readonly isSimulated: boolean
   /** What the peer's attested environments claim, by their names. */
@@ -67,6 +74,9 @@ export class StatusRecord implements AttestationStatus {
   isResumed = false
   /** Set when the handshake is complete. */
   isEstablished = false
+  rounds = 0
+  renewedAt: number | null = null
+  evidenceDigest: Uint8Array | null = null
   peerNegotiated: NegotiatedAttestation | null = null
   /** A verdict that stands: the peer is sound, and it is for this challenge and this key. */
   result: AttestationResult | null = null
@@ -80,7 +90,15 @@ export class StatusRecord implements AttestationStatus {
     this.#requirement = requirement
   }
 
-  get profile(): 'draft08' {
+  /** Notes a verdict over the finished handshake. */
+  renew(result: AttestationResult, evidenceDigest: Uint8Array, now: number): void {
+    this.result = result
+    this.evidenceDigest = evidenceDigest
+    this.renewedAt = now
+    this.rounds++
+  }
+
+  get profile(): ProfileName {
     return this.#profile.name
   }
 
@@ -120,12 +138,16 @@ export class StatusRecord implements AttestationStatus {
 
   toJSON(): unknown {
     const { profile, isResumed, isAttested, bindingLevel, isSimulated, claims, peer, own } = this
-    return plain({ profile, isResumed, isAttested, bindingLevel, isSimulated, claims, peer, own })
+    const { rounds, renewedAt, evidenceDigest } = this
+    const renewal = this.#profile.name === 'hardened' ? { rounds, renewedAt, evidenceDigest } : {}
+    return plain({ profile, isResumed, isAttested, bindingLevel, ...renewal, isSimulated, claims, peer, own })
   }
 
   /** A resumed connection rests on the keys of the one before, and so on whoever holds them. */
   #bindingLevel(negotiated: NegotiatedAttestation | null): BindingLevel {
     if (!negotiated) return 0
+    // What is in the Evidence of the handshake alone goes as far as the key exchange.
+    if (this.#profile.name === 'hardened' && !this.isEstablished) return 2
     return this.isResumed ? 1 : this.#profile.bindingLevel(negotiated)
   }
 }

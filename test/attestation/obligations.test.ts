@@ -300,7 +300,10 @@ describe('a server', () => {
   test('does not choose what speaks for no key in place of a certificate, whoever asks for it', async () => {
     const keyless = [TEST_EVIDENCE]
     const attesting = server({ attester: new FakeAttester({ keyless }), ownCredentials: BOTH })
-    const both = await connect(client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only', 'x509'] }), attesting)
+    const both = await connect(
+      client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only', 'x509'] }),
+      attesting,
+    )
     assert.equal(both.client.status?.peer.negotiated?.credential, 'x509')
     const alone = client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only'] })
     const pair = await connect(alone, attesting)
@@ -318,7 +321,10 @@ describe('a server', () => {
   test('does not choose what speaks for no key in place of a certificate, whoever asks for it', async () => {
     const keyless = [TEST_EVIDENCE]
     const attesting = server({ attester: new FakeAttester({ keyless }), ownCredentials: BOTH })
-    const both = await connect(client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only', 'x509'] }), attesting)
+    const both = await connect(
+      client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only', 'x509'] }),
+      attesting,
+    )
     assert.equal(both.client.status?.peer.negotiated?.credential, 'x509')
     const alone = client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only'] })
     const pair = await connect(alone, attesting)
@@ -336,7 +342,10 @@ describe('a server', () => {
   test('does not choose what speaks for no key in place of a certificate, whoever asks for it', async () => {
     const keyless = [TEST_EVIDENCE]
     const attesting = server({ attester: new FakeAttester({ keyless }), ownCredentials: BOTH })
-    const both = await connect(client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only', 'x509'] }), attesting)
+    const both = await connect(
+      client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only', 'x509'] }),
+      attesting,
+    )
     assert.equal(both.client.status?.peer.negotiated?.credential, 'x509')
     const alone = client({ verifier: new FakeVerifier(), peerCredentials: ['attestation-only'] })
     const pair = await connect(alone, attesting)

@@ -10,8 +10,7 @@ const identityKey = bareKeys.client
 
 /** What nobody may be told: the options without what `valid` has, and what the complaint says. */
 const wrong: readonly [name: string, options: unknown, complaint: RegExp, side?: Side, hasCertificate?: boolean][] = [
-  ['no profile', { profile: undefined }, /has to be asked for by name/],
-  ['an unknown profile', { profile: 'hardened' }, /has to be asked for by name/],
+  ['an unknown profile', { profile: 'draft07' }, /none of hardened, draft08/],
   ['nothing to do', { verifier: undefined }, /needs an attester or a presenter/],
   ['an attester without types', { attester: new FakeAttester({ types: [] }) }, /no Evidence type/],
   ['a presenter without Verifiers', { presenter: new FakePresenter({ verifiers: [] }) }, /no Verifier/],

@@ -2,6 +2,7 @@ import {
   type AttestationEnvironment,
   type AttestationOptions,
   type AttestationStatus,
+  type ConnectionAttestation,
   createAttestation,
 } from '#src/attestation/index.js'
 import { utf8 } from '#src/bytes/index.js'
@@ -249,16 +250,17 @@ export class ManualTimers {
 }
 
 export type Side = 'client' | 'server'
-type PartialOptions = Omit<AttestationOptions, 'profile'>
 
 export interface EndOptions {
-  readonly attestation?: PartialOptions
+  /** Under the profile `draft08` unless it says another. */
+  readonly attestation?: AttestationOptions
   /** Whether this side has an X.509 credential. Default: a server does, a client does not. */
   readonly hasCertificate?: boolean
   readonly alterPlug?: (plug: Plug) => Plug
   readonly client?: Partial<ClientConfig>
   readonly server?: Partial<ServerConfig>
-  readonly now?: number
+  /** ms since 1970, or how to tell. */
+  readonly now?: number | (() => number)
   /** Changes what this side sends, as it goes to the link. */
   readonly tamper?: (bytes: Uint8Array) => Uint8Array
 }
@@ -266,6 +268,7 @@ export interface EndOptions {
 /** One end of a connection in memory. */
 export class End {
   readonly connection: TlsConnection
+  readonly attested: ConnectionAttestation | undefined
   readonly status: AttestationStatus | undefined
   readonly timers = new ManualTimers()
   readonly tamper: (bytes: Uint8Array) => Uint8Array
@@ -276,15 +279,17 @@ export class End {
   constructor(side: Side, options: EndOptions) {
     this.tamper = options.tamper ?? (bytes => bytes)
     const hasCertificate = options.hasCertificate ?? side === 'server'
-    const now = options.now ?? NOW
-    const environment: AttestationEnvironment = { now: () => now, timer: this.timers.timer, hasCertificate }
+    const { now: at = NOW } = options
+    const now = typeof at === 'number' ? () => at : at
+    const environment: AttestationEnvironment = { now, timer: this.timers.timer, hasCertificate }
     const attested = options.attestation
       ? createAttestation({ profile: 'draft08', ...options.attestation }, side, environment).connect()
       : undefined
+    this.attested = attested
     this.status = attested?.status
     const plug = attested && (options.alterPlug?.(attested.plug) ?? attested.plug)
     const credential = hasCertificate ? credentialFor(side === 'client' ? 'client.test' : 'localhost') : null
-    const common = { now: () => now, hasKeyLog: false, plug, credentials: always(credential) }
+    const common = { now, hasKeyLog: false, plug, credentials: always(credential) }
     this.connection =
       side === 'client'
         ? new TlsConnection('client', clientConfig({ ...common, ...options.client }))
@@ -331,6 +336,25 @@ export async function connect(client: EndOptions, server: EndOptions, onStall?: 
     const settled = await firstSettled(waiting, onStall !== undefined)
     if (settled) settled.connection.resume()
     else onStall?.(pair)
+  }
+}
+
+/** Moves bytes, and waits for the world in the background too, until nothing more happens. */
+export async function settle(pair: Pair): Promise<void> {
+  const ends = [pair.client, pair.server]
+  for (;;) {
+    if (move(pair)) continue
+    const waiting = ends.filter(({ connection }) => connection.state !== 'closed')
+    const awaited = waiting.flatMap(end => {
+      const promises = [end.connection.pause, end.connection.background].filter(promise => promise !== undefined)
+      return promises.map(async (promise): Promise<End | undefined> => {
+        await promise
+        return end
+      })
+    })
+    const settled = await Promise.race([...awaited, stall()])
+    if (!settled) return
+    settled.connection.resume()
   }
 }
 

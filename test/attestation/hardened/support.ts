@@ -1,0 +1,50 @@
+import { ControlMessage } from '#src/attestation/hardened/control-message.js'
+import type { AttestationOptions } from '#src/attestation/index.js'
+import { decode, encode } from '#src/bytes/index.js'
+import type { ControlSession, Plug } from '#src/handshake/index.js'
+import { attesterOf, NOON, verifierOf } from '../../support/simulated.js'
+import type { EndOptions, Side } from '../support.js'
+
+/** Which sides attest. */
+export type Attesting = 'server' | 'client' | 'both'
+
+/** One end of a connection under the profile `hardened`, with a simulated platform and a Verifier in the process. */
+export function hardenedEnd(side: Side, attesting: Attesting, changes: Partial<EndOptions> = {}): EndOptions {
+  const attests = attesting === 'both' || attesting === side
+  const demands = attesting === 'both' || attesting !== side
+  return {
+    hasCertificate: side === 'server' || attests,
+    now: NOON,
+    ...changes,
+    attestation: {
+      profile: 'hardened',
+      ...(attests && { attester: attesterOf() }),
+      ...(demands && { verifier: verifierOf() }),
+      ...changes.attestation,
+    },
+  }
+}
+
+/** Options of one end, with another attestation. */
+export function withAttestation(end: EndOptions, attestation: Partial<AttestationOptions>): EndOptions {
+  return { ...end, attestation: { ...end.attestation, ...attestation } }
+}
+
+/** Changes what a side sends after the handshake; several messages, or none, may stand in for one. */
+export function alterControl(change: (message: ControlMessage) => readonly ControlMessage[]): (plug: Plug) => Plug {
+  return alterSession(session => ({
+    ...session,
+    send(body) {
+      for (const message of change(decode(ControlMessage, body))) session.send(encode(ControlMessage, message))
+    },
+  }))
+}
+
+/** Changes what a side has to work with after the handshake. */
+export function alterSession(change: (session: ControlSession) => ControlSession): (plug: Plug) => Plug {
+  return plug => {
+    const { control } = plug
+    if (!control) throw new Error('the plug has nothing to say after the handshake')
+    return { ...plug, control: { ...control, run: session => control.run(change(session)) } }
+  }
+}
