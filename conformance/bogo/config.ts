@@ -48,6 +48,8 @@ export function clientConfig(
     keyShareGroups: flags.has('-no-key-shares') ? [] : (flags.numbers('-key-shares') ?? defaultShares(groups)),
     peer: peerCheck(current),
     session,
+    // BoringSSL's clients take certificates beside PSKs only where they check them.
+    requiresPsk: credentials.isPskOnly && !flags.has('-verify-peer'),
     offersEarlyData: flags.has('-enable-early-data'),
     asksForOcsp: flags.has('-enable-ocsp-stapling'),
     middleboxCompatibility: true,
@@ -96,10 +98,13 @@ function common(current: Current, credentials: Credentials, shared: Shared) {
     maxCertificateLength: flags.number('-max-cert-list') ?? 102_400,
     hasKeyLog: flags.has('-export-traffic-secrets'),
     plug: undefined,
-    preSharedKeys: [],
+    preSharedKeys: credentials.psks,
     credentials: (query: Parameters<Credentials['choose']>[0]) => {
       expectPeerPreferences(flags, query)
       if (flags.has('-fail-cert-callback')) throw new Unexpected(':CERT_CB_ERROR:')
+      if (flags.has('-server') && flags.has('-use-ocsp-callback') && flags.has('-fail-ocsp-callback')) {
+        throw new Unexpected(':OCSP_CB_ERROR:')
+      }
       const chosen = credentials.choose(query)
       return flags.has('-async') ? Promise.resolve(chosen) : chosen
     },
@@ -128,7 +133,7 @@ function defaultShares(groups: readonly number[]): readonly number[] {
   const [first] = groups
   if (first === undefined) return []
   const other = groups.find(group => isPostQuantum(group) !== isPostQuantum(first))
-  return isPostQuantum(first) && other !== undefined ? [first, other] : [first]
+  return other === undefined ? [first] : [first, other]
 }
 
 function isPostQuantum(group: number): boolean {
@@ -209,6 +214,8 @@ function complaintOf(flags: Flags, peer: Authentication, isChecked: boolean): Er
     return new ProtocolError('bad_certificate_status_response', ':OCSP_CB_ERROR:')
   }
   if (!flags.has('-verify-fail')) return undefined
+  // BoringSSL takes no raw public key that nobody vouches for.
+  if (peer.certificateType === CertificateType.RawPublicKey) return refusal(true, 'certificate_unknown')
   // What the two callbacks of BoringSSL answer with.
   return refusal(isChecked, flags.has('-use-custom-verify-callback') ? 'certificate_unknown' : 'handshake_failure')
 }

@@ -5,8 +5,9 @@ import {
   CertificateType,
   type Credential,
   type CredentialQuery,
-  type CredentialSource,
+  type ExternalPsk,
   extensionValue,
+  importedPsks,
   ProtocolError,
   statusRequest,
 } from 'attested-tls/handshake'
@@ -24,19 +25,35 @@ interface Candidate {
 
 /** Our credentials, and which of them was chosen last. */
 export class Credentials {
+  readonly #psks: readonly { readonly number: number; readonly psk: ExternalPsk }[]
   readonly #candidates: readonly Candidate[]
   #selected: number | undefined
 
   constructor(flags: Flags) {
+    this.#psks = flags.credentials.flatMap((credential, number) =>
+      credential.kind === 'psk' ? importedPsksOf(credential).map(psk => ({ number, psk })) : [],
+    )
     const candidates = flags.credentials.map((credential, number) => candidateOf(credential, number, credential.kind))
     // The default credential is asked last.
     if (flags.has('-key-file')) candidates.push(candidateOf(flags, -1, 'x509'))
     this.#candidates = candidates.filter(candidate => candidate !== undefined)
   }
 
-  /** The number of the credential that was chosen. */
-  get selected(): number | undefined {
-    return this.#selected
+  /** The number of the credential that was used.
+   *  @param pskIdentity the identity of the PSK, if it was one */
+  numberOf(pskIdentity: Uint8Array | undefined): number {
+    const used = pskIdentity && this.#psks.find(({ psk }) => Buffer.compare(psk.identity, pskIdentity) === 0)
+    return used?.number ?? this.#selected ?? -1
+  }
+
+  /** The pre-shared keys, imported. */
+  get psks(): readonly ExternalPsk[] {
+    return this.#psks.map(({ psk }) => psk)
+  }
+
+  /** Whether there is nothing else than pre-shared keys. */
+  get isPskOnly(): boolean {
+    return this.#psks.length > 0 && this.#candidates.length === 0
   }
 
   /** The certificate types that there are credentials of, in their order. */
@@ -46,22 +63,36 @@ export class Credentials {
   }
 
   /** The first one that the peer takes. */
-  readonly choose: CredentialSource = query => {
+  readonly choose = (query: CredentialQuery): Credential | null => {
     const chosen = this.#candidates.find(candidate => fits(candidate, query))
     this.#selected = chosen?.number
     // BoringSSL's clients too fail rather than do without a credential that they have.
     if (!chosen && this.#candidates.length > 0) {
-      throw new ProtocolError('handshake_failure', ':NO_COMMON_SIGNATURE_ALGORITHMS:')
+      throw new ProtocolError('handshake_failure', whyNone(this.#candidates, query))
     }
     return chosen?.credential ?? null
   }
 }
 
-function fits({ credential, issuers }: Candidate, query: CredentialQuery): boolean {
+/** BoringSSL's words for what no credential fits. */
+function whyNone(candidates: readonly Candidate[], query: CredentialQuery): string {
+  const typed = candidates.filter(({ credential }) => credential.certificateType === query.certificateType)
+  if (typed.length === 0) return ':UNKNOWN_CERTIFICATE_TYPE:'
+  return typed.every(candidate => !isNamed(candidate, query))
+    ? ':NO_MATCHING_ISSUER:'
+    : ':NO_COMMON_SIGNATURE_ALGORITHMS:'
+}
+
+function isNamed({ issuers }: Candidate, query: CredentialQuery): boolean {
+  return !issuers || issuers.some(issuer => query.authorities.some(name => Buffer.compare(issuer, name) === 0))
+}
+
+function fits(candidate: Candidate, query: CredentialQuery): boolean {
+  const { credential } = candidate
   return (
     credential.certificateType === query.certificateType &&
     credential.key.schemes.some(scheme => query.signatureSchemes.includes(scheme)) &&
-    (!issuers || issuers.some(issuer => query.authorities.some(name => Buffer.compare(issuer, name) === 0)))
+    isNamed(candidate, query)
   )
 }
 
@@ -78,7 +109,7 @@ function candidateOf(flags: Flags | CredentialFlags, number: number, kind: strin
   }
   const chain = chainIn(flags.text('-cert-file'))
   if (chain.length === 0) return undefined
-  const response = flags.bytes('-ocsp-response')
+  const response = flags.has('-decline-ocsp-callback') ? undefined : flags.bytes('-ocsp-response')
   const entries = chain.map((data, i) => ({
     data,
     extensions: i === 0 && response ? [extensionValue(statusRequest.certificate, { statusType: 1, response })] : [],
@@ -88,6 +119,15 @@ function candidateOf(flags: Flags | CredentialFlags, number: number, kind: strin
     credential: { certificateType: CertificateType.X509, entries, key },
     issuers: flags.has('-must-match-issuer') ? chain.map(der => parseCertificate(der).issuer.der) : undefined,
   }
+}
+
+function importedPsksOf(flags: CredentialFlags): readonly ExternalPsk[] {
+  return importedPsks({
+    identity: flags.bytes('-psk-importer-identity') ?? new Uint8Array(0),
+    key: flags.bytes('-psk-importer-key') ?? new Uint8Array(0),
+    hash: flags.has('-psk-importer-sha384') ? 'sha384' : 'sha256',
+    context: flags.bytes('-psk-importer-context') ?? new Uint8Array(0),
+  })
 }
 
 /** The certificates in a PEM file, as DER; none if there is no file. */

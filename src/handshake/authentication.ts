@@ -146,7 +146,7 @@ function publicKeyOf({ certificateType, entries }: Authentication): PublicKey {
   try {
     return PublicKey.fromSpki(data)
   } catch (cause) {
-    throw new ProtocolError('bad_certificate', 'the raw public key is no SubjectPublicKeyInfo', { cause })
+    throw new ProtocolError('decode_error', 'the raw public key is no SubjectPublicKeyInfo', { cause })
   }
 }
 

@@ -61,6 +61,9 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
 
   const { suite, psk } = reply
   const isEarlyDataOpen = offer.early === 'offered' && !answer.isRetry
+  if (!psk && config.requiresPsk) {
+    throw new ProtocolError('missing_extension', 'the server selects none of our PSKs, and nothing else will do')
+  }
   const sharedSecret = reply.share.complete(reply.keyExchange)
   const { labelPrefix } = carrier.protocol
   const earlySecret = psk

@@ -48,6 +48,8 @@ export interface ClientConfig extends CommonConfig {
   /** A session to resume. */
   readonly session: Session | undefined
   readonly asksForOcsp: boolean
+  /** Whether only a server that knows one of our PSKs will do. */
+  readonly requiresPsk?: boolean
   /** Whether early data may be sent with a session that is for it; never with a plug. */
   readonly offersEarlyData?: boolean
   readonly middleboxCompatibility: boolean
@@ -123,4 +125,6 @@ export interface ExternalPsk {
   readonly key: Uint8Array
   /** The hash function that it is for (RFC 8446 §4.2.11). */
   readonly hash: HashName
+  /** Whether it was made by `importedPsks` (RFC 9258), so that its binder is another. */
+  readonly isImported?: boolean
 }

@@ -120,15 +120,26 @@ export const alpn = extension(16, 'application_layer_protocol_negotiation', {
 /** Certificate types (RFC 7250 §3). */
 export const CertificateType = { X509: 0, RawPublicKey: 2 } as const
 
+/** The certificate types of a client, as many as there are: "If the client has no remaining certificate types to send in the
+ *  client hello, other than the default X.509 type, it MUST omit the […] extension" (RFC 7250 §4.1). */
+const OfferedTypes: Codec<number[]> = mapped(
+  vector(uint8, 0, 255),
+  types => {
+    if (types.some(type => type !== CertificateType.X509)) return types
+    throw new ProtocolError('illegal_parameter', 'a list of certificate types holds X509 at most')
+  },
+  types => types,
+)
+
 /** client_certificate_type (RFC 7250 §3). */
 export const clientCertificateType = extension(19, 'client_certificate_type', {
-  client_hello: vector(uint8, 1, 255),
+  client_hello: OfferedTypes,
   encrypted_extensions: uint8,
 })
 
 /** server_certificate_type (RFC 7250 §3). */
 export const serverCertificateType = extension(20, 'server_certificate_type', {
-  client_hello: vector(uint8, 1, 255),
+  client_hello: OfferedTypes,
   encrypted_extensions: uint8,
 })
 

@@ -53,6 +53,7 @@ export {
   type Slot,
 } from './extension-table.js'
 export { CertificateType, clientCertificateType, serverCertificateType, statusRequest } from './extensions.js'
+export { type ImportablePsk, importedPsks } from './imported-psk.js'
 export { KeyLog } from './key-log.js'
 export { EarlySecret, Exporter, HandshakeSecret, type LabelPrefix, MainSecret, TrafficSecret } from './key-schedule.js'
 export { Machine, receive, receiveBefore, type Step, until, type Wait } from './machine.js'

@@ -44,6 +44,9 @@ import { equalSecrets, type HashName, hash, hashLength, hkdfExtract, MacKey } fr
 /** What every label begins with: that of RFC 8446 §7.1, or that of RFC 9147 §5.9, which has no space behind it. */
 export type LabelPrefix = 'tls13 ' | 'dtls13'
 
+/** Where a PSK comes from: its binder says so (RFC 8446 §7.1, RFC 9258 §5.2). */
+export type BinderKind = 'external' | 'resumption' | 'imported'
+
 /** Early Secret: what a PSK alone gives. */
 export class EarlySecret {
   readonly #secret: MacKey
@@ -67,7 +70,7 @@ export class EarlySecret {
   }
 
   /** The key of a PSK binder (RFC 8446 §4.2.11.2). */
-  binderKey(kind: 'external' | 'resumption' | 'imported'): TrafficSecret {
+  binderKey(kind: BinderKind): TrafficSecret {
     const label = kind === 'external' ? 'ext binder' : kind === 'imported' ? 'imp binder' : 'res binder'
     return new TrafficSecret(
       deriveSecret(this.#prefix, this.#secret, label, emptyHash(this.#secret.hash)),

@@ -6,7 +6,7 @@ import { suiteOf } from './cipher-suite.js'
 import type { ClientConfig } from './config.js'
 import type { PeerIdentity } from './credential.js'
 import type { OfferedPsks } from './extensions.js'
-import { EarlySecret, type TrafficSecret } from './key-schedule.js'
+import { type BinderKind, EarlySecret, type TrafficSecret } from './key-schedule.js'
 import type { Step } from './machine.js'
 import type { Protocol } from './protocol.js'
 import { MAX_SESSION_SECONDS, type Session } from './session.js'
@@ -17,6 +17,7 @@ export interface PskOffer {
   readonly identity: Uint8Array
   readonly key: Uint8Array
   readonly hash: HashName
+  readonly kind: BinderKind
   /** The session that it resumes; undefined for an external PSK. */
   readonly session: Session | undefined
   /** Who the server of that session was. */
@@ -39,6 +40,7 @@ export function* pskOffers(config: ClientConfig, protocol: Protocol): Step<reado
       identity: session.ticket,
       key: session.psk,
       hash: suite.hash,
+      kind: 'resumption',
       session,
       peer: rechecked.peer,
       // RFC 8446 §4.2.11.1: age in ms plus ticket_age_add, modulo 2^32.
@@ -46,10 +48,11 @@ export function* pskOffers(config: ClientConfig, protocol: Protocol): Step<reado
     })
   }
   const hashes = new Set(config.cipherSuites.map(id => suiteOf(id)?.hash))
-  for (const { identity, key, hash } of config.preSharedKeys) {
+  for (const { identity, key, hash, isImported } of config.preSharedKeys) {
     // One that no suite on offer goes with could not be selected.
     if (hashes.has(hash)) {
-      offers.push({ identity, key, hash, session: undefined, peer: undefined, obfuscatedAge: () => 0 })
+      const kind = isImported ? 'imported' : 'external'
+      offers.push({ identity, key, hash, kind, session: undefined, peer: undefined, obfuscatedAge: () => 0 })
     }
   }
   return offers
@@ -72,10 +75,10 @@ function mayResume(session: Session, config: ClientConfig, protocol: Protocol): 
 
 /** The key of a PSK's binder. */
 export function binderKey(
-  offer: { readonly hash: HashName; readonly key: Uint8Array; readonly isExternal: boolean },
+  offer: { readonly hash: HashName; readonly key: Uint8Array; readonly kind: BinderKind },
   { labelPrefix }: Protocol,
 ) {
-  return new EarlySecret(offer.hash, offer.key, labelPrefix).binderKey(offer.isExternal ? 'external' : 'resumption')
+  return new EarlySecret(offer.hash, offer.key, labelPrefix).binderKey(offer.kind)
 }
 
 /** pre_shared_key with binders of the right length that are still zero: the ClientHello is hashed up to them. */
@@ -96,10 +99,8 @@ export function bind(hello: Uint8Array, offers: readonly PskOffer[], transcript:
   let at = hello.length - bindersLength(offers.map(({ hash }) => hash))
   const truncated = hello.subarray(0, at)
   at += 2
-  for (const { hash, key, session } of offers) {
-    const binder = binderKey({ hash, key, isExternal: session === undefined }, protocol).verifyData(
-      transcript.digestWith(hash, truncated),
-    )
+  for (const { hash, key, kind } of offers) {
+    const binder = binderKey({ hash, key, kind }, protocol).verifyData(transcript.digestWith(hash, truncated))
     hello.set(binder, at + 1)
     at += 1 + binder.length
   }

@@ -19,7 +19,7 @@ import type { Established } from './established.js'
 import { type Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
 import type { KeyLog } from './key-log.js'
-import { EarlySecret, type TrafficSecret } from './key-schedule.js'
+import { type BinderKind, EarlySecret, type TrafficSecret } from './key-schedule.js'
 import { receive, type Step, until } from './machine.js'
 import {
   CertificateRequest,
@@ -80,6 +80,9 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   const { psk } = needsRetry ? yield* choosePsk(hs, offer, [suite]) : chosen
   // RFC 8446 §4.1.2: only PSKs that do not go with the cipher suite may be left out of a second ClientHello.
   if (chosen.psk) offer.extensions.need(ext.preSharedKey.client_hello)
+  if (chosen.psk && !psk) {
+    throw new ProtocolError('illegal_parameter', 'the second client_hello leaves out the PSK that goes with the suite')
+  }
   // RFC 8446 §9.2: who brings no PSK has to say how signatures may be made.
   if (!psk) offer.extensions.need(ext.signatureAlgorithms.client_hello)
   const alpn = selectAlpn(config, offer.extensions)
@@ -350,7 +353,7 @@ function* choosePsk(
     if (!psk || !suite || !binder) continue
     const { raw } = offer.message
     const truncated = raw.subarray(0, raw.length - bindersLengthOf(offered))
-    const key = binderKey({ hash: psk.hash, key: psk.key, isExternal: psk.ticket === undefined }, hs.carrier.protocol)
+    const key = binderKey(psk, hs.carrier.protocol)
     checkBinder(key, hs.transcript.digestWith(psk.hash, truncated), binder)
     const { ticket, peer } = psk
     const skew = ticket ? ageSkewSeconds(ticket, obfuscatedTicketAge, hs.config.now()) : 0
@@ -372,6 +375,7 @@ const MAX_IDENTITIES = 16
 interface KnownPsk {
   readonly key: Uint8Array
   readonly hash: HashName
+  readonly kind: BinderKind
   readonly ticket: TicketState | undefined
   readonly peer: PeerIdentity | undefined
 }
@@ -383,12 +387,14 @@ function* lookUpPsk(hs: ServerState, offer: Offer, identity: Uint8Array, preferr
   const ticket = listed ? null : config.tickets?.open(identity)
   if (!ticket) {
     const external = listed ?? config.findPreSharedKey?.(identity)
-    return external ? { key: external.key, hash: external.hash, ticket: undefined, peer: undefined } : undefined
+    if (!external) return undefined
+    const kind = external.isImported ? 'imported' : 'external'
+    return { key: external.key, hash: external.hash, kind, ticket: undefined, peer: undefined }
   }
   const suite = suiteOf(ticket.cipherSuite)
   if (!suite || !mayResume(hs, offer, ticket, preferred)) return undefined
   const rechecked = yield* recheckPeer(config.peer, ticket.certificateType, ticket.peerChain)
-  return rechecked ? { key: ticket.psk, hash: suite.hash, ticket, peer: rechecked.peer } : undefined
+  return rechecked ? { key: ticket.psk, hash: suite.hash, kind: 'resumption', ticket, peer: rechecked.peer } : undefined
 }
 
 /** Whether a ticket may be resumed here and now: what was checked when it was issued must still hold. */
@@ -459,8 +465,9 @@ function certificateTypes(config: ServerConfig, { extensions }: Offer, plugged: 
   const asksClient = !hasPsk && (config.clientAuthentication !== 'none' || plugged.needsCertificateRequest)
   const serverOffer = extensions.get(ext.serverCertificateType.client_hello)
   const clientOffer = extensions.get(ext.clientCertificateType.client_hello)
+  // With a PSK no certificate is sent, but clients that name types want to see one named all the same.
   const server = hasPsk
-    ? ext.CertificateType.X509
+    ? (config.certificateTypes.find(type => serverOffer?.includes(type)) ?? ext.CertificateType.X509)
     : (plugged.serverCertificateType ?? chooseCertificateType(serverOffer, config.certificateTypes))
   const client = asksClient
     ? (plugged.clientCertificateType ?? chooseCertificateType(clientOffer, config.peer.certificateTypes))
@@ -469,7 +476,7 @@ function certificateTypes(config: ServerConfig, { extensions }: Offer, plugged: 
     asksClient,
     server,
     client,
-    namesServer: !hasPsk && (serverOffer?.includes(server) ?? false),
+    namesServer: !(hasPsk && config.plug) && (serverOffer?.includes(server) ?? false),
     namesClient: asksClient && (clientOffer?.includes(client) ?? false),
   }
 }

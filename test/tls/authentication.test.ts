@@ -271,7 +271,7 @@ describe('raw public keys', () => {
       client: { ...both.client, peer: anyone(RawPublicKey) },
       server: { ...both.server, credentials: always(broken) },
     }
-    assert.equal(await refusal('client', options), 'bad_certificate')
+    assert.equal(await refusal('client', options), 'decode_error')
   })
 })
 

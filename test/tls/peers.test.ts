@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import test, { describe } from 'node:test'
-import { utf8 } from '#src/bytes/index.js'
+import { EMPTY, equalBytes, utf8 } from '#src/bytes/index.js'
 import { NamedGroup, SignatureScheme, signingKey, systemEntropy } from '#src/crypto/index.js'
 import {
   CertificateType,
   type Credential,
   decodeMessage,
+  defaultCipherSuites,
   encodeMessage,
   HandshakeType,
+  importedPsks,
   type Message,
   TicketIssuer,
 } from '#src/handshake/index.js'
@@ -197,6 +199,50 @@ describe('records', () => {
     pair.move()
     assert.equal(Buffer.from(pair.client.received).toString(), 'xxx')
     assert.equal(pair.client.sessions.length, 8)
+  })
+})
+
+describe('an imported PSK', () => {
+  const agreed = {
+    identity: utf8('boiler'),
+    key: new Uint8Array(32).fill(7),
+    hash: 'sha256',
+    context: utf8('room 1'),
+  } as const
+
+  test('serves with every suite, whatever hash it came with', async () => {
+    for (const hash of ['sha256', 'sha384'] as const) {
+      for (const cipherSuite of defaultCipherSuites) {
+        const preSharedKeys = importedPsks({ ...agreed, hash })
+        const server = { preSharedKeys, cipherSuites: [cipherSuite], credentials: always(null) }
+        const pair = await connectedPair({ client: { preSharedKeys }, server })
+        assert.equal(pair.client.established.suite.id, cipherSuite)
+        assert.equal(pair.client.established.isResumed, false)
+        assert.ok(
+          preSharedKeys.some(({ identity }) => equalBytes(identity, pair.server.established.pskIdentity ?? EMPTY)),
+        )
+      }
+    }
+  })
+
+  test('is another for another context, and is not taken for one that was not imported', async () => {
+    const [psk] = importedPsks(agreed)
+    assert.ok(psk)
+    const [other] = importedPsks({ ...agreed, context: utf8('room 2') })
+    assert.notDeepEqual(other?.key, psk.key)
+    const { identity, key, hash } = psk
+    const pair = makePair({ client: { preSharedKeys: [{ identity, key, hash }] }, server: { preSharedKeys: [psk] } })
+    await pair.run()
+    assert.equal(alertOf(pair.server.error), 'decrypt_error')
+  })
+
+  test('may be the only thing that a client takes', async () => {
+    const preSharedKeys = importedPsks(agreed)
+    const pair = makePair({ client: { preSharedKeys, requiresPsk: true } })
+    await pair.run()
+    assert.equal(alertOf(pair.client.error), 'missing_extension')
+    const known = await connectedPair({ client: { preSharedKeys, requiresPsk: true }, server: { preSharedKeys } })
+    assert.ok(known.client.established.pskIdentity)
   })
 })
 
