@@ -15,6 +15,8 @@ export { SimulatedAndroidDevice, type SimulatedKeyDescription } from './simulate
 export { type SimulatedCcaChanges, SimulatedCcaMachine, type SimulatedCcaOptions } from './simulated-arm/cca-machine.js'
 export { SimulatedPsaDevice, type SimulatedPsaOptions } from './simulated-arm/psa-device.js'
 export { measured, SimulatedAttester, type SimulatedPlatformOptions } from './simulated-attester.js'
+export { SimulatedAzureAttester } from './simulated-azure/attester.js'
+export { type SimulatedAzureChanges, type SimulatedAzureHardware, SimulatedAzureVm } from './simulated-azure/vm.js'
 export { SimulatedIntelAttester, type SimulatedIntelWorkload } from './simulated-intel/attester.js'
 export { type SimulatedCollateralOptions, SimulatedIntel, type SimulatedPckOptions } from './simulated-intel/intel.js'
 export { SimulatedIntelPlatform } from './simulated-intel/platform.js'

@@ -13,7 +13,7 @@ export { decodeNitroDocument, type NitroDocument } from './aws-nitro/document.js
 export { NITRO_MEDIA_TYPE } from './aws-nitro/format.js'
 export { nitroPlatform } from './aws-nitro/platform.js'
 export type { AzureEvidence, AzureParts } from './azure/evidence.js'
-export { decodeHclReport, type HclClaims, type HclReport, readVariableData } from './azure/hcl-report.js'
+export { type AzureTee, decodeHclReport, type HclClaims, type HclReport, readVariableData } from './azure/hcl-report.js'
 export type { AzurePlatform } from './azure/platform.js'
 export { azureSnpPlatform, azureTdxPlatform } from './azure/platforms.js'
 export {

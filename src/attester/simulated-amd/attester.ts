@@ -1,6 +1,13 @@
 import { concat } from '../../bytes/index.js'
 import { PublicKey } from '../../crypto/index.js'
-import { bareReport, boundReport, makeBoundReport, reportDataFor, snpReports } from '../../evidence/index.js'
+import {
+  bareReport,
+  boundReport,
+  makeBoundReport,
+  reportDataFor,
+  snpReports,
+  speaksForKey,
+} from '../../evidence/index.js'
 import { type Attester, type Cmw, type EvidenceRequest, Indicator } from '../../rats/index.js'
 import type { SimulatedAmdPlatform } from './platform.js'
 import type { SimulatedSnpReport } from './report.js'
@@ -16,6 +23,10 @@ export class SimulatedSnpAttester implements Attester {
   constructor(platform: SimulatedAmdPlatform, report: Omit<SimulatedSnpReport, 'reportData'>) {
     this.#platform = platform
     this.#report = report
+  }
+
+  speaksForKey(type: string): boolean {
+    return speaksForKey(type)
   }
 
   challengeLength(type: string): number | undefined {

@@ -1,4 +1,4 @@
-import { NITRO_MEDIA_TYPE } from '../../evidence/index.js'
+import { NITRO_MEDIA_TYPE, speaksForKey } from '../../evidence/index.js'
 import { type Attester, type Cmw, type EvidenceRequest, Indicator } from '../../rats/index.js'
 import type { SimulatedNitroPlatform } from './nitro.js'
 
@@ -20,6 +20,10 @@ export class SimulatedNitroAttester implements Attester {
   constructor(platform: SimulatedNitroPlatform, enclave: SimulatedEnclave) {
     this.#platform = platform
     this.#enclave = enclave
+  }
+
+  speaksForKey(type: string): boolean {
+    return speaksForKey(type)
   }
 
   challengeLength(): undefined {
