@@ -80,6 +80,12 @@ describe('a report of an NVIDIA GPU', () => {
     )
   })
 
+  test('is malformed with anything between it and its chain', () => {
+    const [own, chain] = [report.subarray(0, reportLength), report.subarray(reportLength)]
+    assert.throws(() => nvidiaGpuPlatform.decode(concat(own, Uint8Array.of(10), chain)), MessageError)
+    assert.throws(() => nvidiaGpuPlatform.decode(own), MessageError)
+  })
+
   test('is malformed with two measurements of one index', () => {
     // The second block, 55 bytes from the first on, gets the index of the first.
     const changed = Uint8Array.from(report)

@@ -1,4 +1,5 @@
-import { equalBytes, hex } from '../../bytes/index.js'
+import { equalBytes, hex, utf8 } from '../../bytes/index.js'
+import { MessageError } from '../../rats/index.js'
 import { type Certificate, CertificateError, type DerReader, readDer, Tag } from '../../x509/index.js'
 import { shortHex } from '../checks.js'
 import { type Finding, failed, passed } from '../finding.js'
@@ -30,6 +31,10 @@ export const nvidiaGpuPlatform: Platform<NvidiaEvidence> = {
 
   decode(bytes) {
     const report = decodeNvidiaReport(bytes)
+    // PEM may have words before it: here they would be bytes that nobody signed.
+    if (!PEM.every((byte, i) => report.rest[i] === byte)) {
+      throw new MessageError('ERR_RATS_MALFORMED', 'the GPU report is not followed by certificates in PEM')
+    }
     return { report, chain: report.rest }
   },
 
@@ -61,6 +66,7 @@ export const nvidiaGpuPlatform: Platform<NvidiaEvidence> = {
   },
 }
 
+const PEM = utf8('-----BEGIN CERTIFICATE-----')
 const ECDSA_P384 = { kind: 'ecdsa', hash: 'sha384', encoding: 'raw' } as const
 
 /** The key is that of the firmware which its certificate names (TCG DICE): the device has to run that. Reports of

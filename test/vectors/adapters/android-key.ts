@@ -17,7 +17,8 @@ import { rfc4514 } from '../names.js'
 export function androidKey(vector: VectorCase): Outcome {
   if (vector.check === 'none') return rootsOnly(vector)
   const chain = fileOf(vector, 'chain')
-  const roots = new RootsByKind({ 'android-key': [fileOf(vector, 'roots')] })
+  const roots = rootsOf(fileOf(vector, 'roots'))
+  if ('outcome' in roots) return roots
   const acceptsUnmarkedCas = booleanInput(vector, 'lenient_ca', false)
   const at = vector.at ?? Number.NaN
   const broken = chainFailure(chain, roots, acceptsUnmarkedCas, at)
@@ -49,8 +50,18 @@ export function androidKey(vector: VectorCase): Outcome {
 
 /** A vector that has roots for other vectors: they can be read, or it is none. */
 function rootsOnly(vector: VectorCase): Outcome {
-  for (const file of vector.files.values()) new RootsByKind({ 'android-key': [file] })
-  return { outcome: 'accept', facts: {} }
+  const roots = [...vector.files.values()].map(rootsOf)
+  return roots.find(each => 'outcome' in each) ?? { outcome: 'accept', facts: {} }
+}
+
+function rootsOf(pem: Uint8Array): RootsByKind | Outcome {
+  try {
+    return new RootsByKind({ 'android-key': [pem] })
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error
+    const reasons = ['untrusted-root', 'chain', 'root_key_trusted']
+    return { outcome: 'reject', reasons, sentence: error.message }
+  }
 }
 
 /** The chain comes first: what a certificate describes counts for nothing before. */

@@ -11,14 +11,15 @@ import {
 } from '#src/evidence/index.js'
 import { asMap, CoseHeader, type CoseMessage, checkSign1, decodeCbor } from '#src/rats/index.js'
 import { bytesInput, fileOf, type Outcome, type VectorCase } from '../adapter.js'
-import { keyFrom } from './keys.js'
+import { keyOrNone, WITHOUT_KEY } from './keys.js'
 import { factOf, rejection } from './message-reasons.js'
 import { checkKnown } from './psa.js'
 
 /** A CCA token, and the key of its platform. */
 export function cca(vector: VectorCase): Outcome {
   const bytes = fileOf(vector, 'token')
-  const key = keyFrom(fileOf(vector, 'cpak_pub'))
+  const key = keyOrNone(fileOf(vector, 'cpak_pub'))
+  if (!key) return WITHOUT_KEY
   try {
     const { platform } = decodeCcaEnvelope(bytes)
     // Before the claims, which the platform reads to find the key.

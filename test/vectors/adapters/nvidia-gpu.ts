@@ -1,5 +1,5 @@
 import { concat, equalBytes, hex } from '#src/bytes/index.js'
-import { nvidiaGpuPlatform, RootsByKind } from '#src/evidence/index.js'
+import { decodeNvidiaReport, nvidiaGpuPlatform, RootsByKind } from '#src/evidence/index.js'
 import { MessageError } from '#src/rats/index.js'
 import { CertificateError, certificatesIn, parseCertificate } from '#src/x509/index.js'
 import { bytesInput, type Facts, fileOf, type Outcome, type VectorCase } from '../adapter.js'
@@ -11,6 +11,8 @@ export function nvidiaGpu(vector: VectorCase): Outcome {
   const report = fileOf(vector, 'report')
   const chain = fileOf(vector, 'cert_chain')
   try {
+    const { rest } = decodeNvidiaReport(report)
+    if (rest.length > 0) return unsigned(`${rest.length} bytes follow the report`)
     const evidence = nvidiaGpuPlatform.decode(concat(report, chain))
     const { findings } = nvidiaGpuPlatform.checkOrigin(evidence, {
       roots: new RootsByKind({ 'nvidia-gpu': [fileOf(vector, 'root')] }),
@@ -38,9 +40,18 @@ export function nvidiaGpu(vector: VectorCase): Outcome {
     }
     return { outcome: 'accept', facts }
   } catch (error) {
+    // Of the certificates only the root is read without the platform, which tells of the others as a check that failed.
+    if (error instanceof CertificateError) {
+      return { outcome: 'reject', reasons: ['untrusted-root', ...chainReasons(error.code)], sentence: error.message }
+    }
     if (!(error instanceof MessageError)) throw error
     return { outcome: 'reject', reasons: ['malformed', 'spdm_request'], sentence: error.message }
   }
+}
+
+/** Bytes that came as a part of the report, and are under no signature. */
+function unsigned(sentence: string): Outcome {
+  return { outcome: 'reject', reasons: ['malformed', 'signature', 'sig'], sentence }
 }
 
 function reasonsOf(name: string, code: string | undefined): readonly string[] {

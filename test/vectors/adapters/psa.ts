@@ -15,14 +15,15 @@ import {
   Tagged,
 } from '#src/rats/index.js'
 import { bytesInput, fileOf, type Outcome, type VectorCase } from '../adapter.js'
-import { keyFrom } from './keys.js'
+import { keyOrNone, WITHOUT_KEY } from './keys.js'
 import { factOf, rejection } from './message-reasons.js'
 
 /** A PSA token, and the key that its platform signs with or makes authentication codes with. */
 export function psa(vector: VectorCase): Outcome {
   const bytes = fileOf(vector, 'token')
   const signing = vector.files.get('iak_pub')
-  const key = signing && keyFrom(signing)
+  const key = signing && keyOrNone(signing)
+  if (key === null) return WITHOUT_KEY
   const secret = vector.files.get('iak_sym')
   try {
     checkProof(bytes, key, secret)

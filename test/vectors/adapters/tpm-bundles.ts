@@ -10,7 +10,7 @@ import {
 } from '#src/evidence/index.js'
 import { MessageError } from '#src/rats/index.js'
 import { bytesInput, fileOf, type Outcome, textInput, type VectorCase } from '../adapter.js'
-import { keyFrom } from './keys.js'
+import { keyOrNone, WITHOUT_KEY } from './keys.js'
 import {
   attestFacts,
   checkRegisters,
@@ -24,10 +24,12 @@ import {
 
 /** EnactTrust: a node's quote, without a challenge. */
 export function tpmEnactTrust(vector: VectorCase): Outcome {
+  const key = keyOrNone(fileOf(vector, 'ak_pub'))
+  if (!key) return WITHOUT_KEY
   const node = (textInput(vector, 'expected_node_id') ?? '').replaceAll('-', '')
   try {
     const evidence = decodeEnactTrustToken(fileOf(vector, 'token'))
-    const failures = platformFailures(evidence, fromHex(node), keyFrom(fileOf(vector, 'ak_pub')))
+    const failures = platformFailures(evidence, fromHex(node), key)
     const [quote] = evidence.quotes
     if (!quote) throw new Error('a token has a quote')
     checkRegisters(vector, '', quote, failures)
@@ -40,10 +42,12 @@ export function tpmEnactTrust(vector: VectorCase): Outcome {
 
 /** Parsec: a certified key and a quote. */
 export function parsecTpm(vector: VectorCase): Outcome {
+  const key = keyOrNone(fileOf(vector, 'ak_pub'))
+  if (!key) return WITHOUT_KEY
   try {
     const evidence = decodeParsecTpmEvidence(fileOf(vector, 'evidence'))
     const { id } = evidence.attestationKey
-    const failures = platformFailures(evidence, id, keyFrom(fileOf(vector, 'ak_pub')))
+    const failures = platformFailures(evidence, id, key)
     const nonce = bytesInput(vector, 'expected_nonce')
     const isFresh = nonce === undefined || equalBytes(tpmPlatform.challengeOf(evidence), nonce)
     note(failures, isFresh, ['nonce-mismatch', 'kat_extra_data', 'pat_nonce'], 'another nonce')

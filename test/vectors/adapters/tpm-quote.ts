@@ -12,7 +12,7 @@ import {
 } from '#src/evidence/index.js'
 import { MessageError } from '#src/rats/index.js'
 import { bytesInput, type Facts, fileOf, listInput, type Outcome, type VectorCase } from '../adapter.js'
-import { keyFrom } from './keys.js'
+import { keyOrNone } from './keys.js'
 import {
   attestFacts,
   certificateFacts,
@@ -29,6 +29,16 @@ import {
 /** Quotes of a TPM, one for each bank: with a certificate, a public area or a bare key of the attestation key; with the
  *  values of the PCRs and the event log, as far as the vector has them. */
 export function tpmQuote(vector: VectorCase): Outcome {
+  try {
+    return quoted(vector)
+  } catch (error) {
+    if (!(error instanceof MessageError)) throw error
+    // The public area of the key, or the values of the registers: what a quote is like has been found out by itself.
+    return { outcome: 'reject', reasons: ['malformed', 'pcr-digest', 'ak_matches_cert'], sentence: error.message }
+  }
+}
+
+function quoted(vector: VectorCase): Outcome {
   const failures: Failure[] = []
   const key = attestationKeyOf(vector, failures)
   const facts: Record<string, unknown> = akFacts(vector)
@@ -44,7 +54,7 @@ export function tpmQuote(vector: VectorCase): Outcome {
 
 function attestationKeyOf(vector: VectorCase, failures: Failure[]): PublicKey | undefined {
   const bare = vector.files.get('ak_pub')
-  if (bare) return keyFrom(bare)
+  if (bare) return keyOrNone(bare) ?? undefined
   const area = decodePublicArea(fileOf(vector, 'ak_tpmt_public'))
   const certificate = vector.files.get('ak_cert')
   if (certificate) {
