@@ -1,6 +1,13 @@
 import { EMPTY, equalBytes } from '../bytes/index.js'
 import { equalSecrets, hash, PublicKey } from '../crypto/index.js'
-import { type AlertName, type Authentication, type Step, until, type View } from '../handshake/index.js'
+import {
+  type AlertName,
+  type Authentication,
+  CertificateType,
+  type Step,
+  until,
+  type View,
+} from '../handshake/index.js'
 import {
   type AttestationResult,
   type Cmw,
@@ -15,6 +22,7 @@ import { CredentialKind } from './evidence-type.js'
 import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
 import type { ExpectedIdentity } from './options.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
+import { canDemand } from './settings.js'
 
 /** Has the peer's credential appraised. It comes before its CertificateVerify is checked, because the key may have to
  *  be taken out of it, and before anything but alerts is sent on.
@@ -44,7 +52,10 @@ function* examined(
   const { settings, status, peer: selection } = participant
   const kind = selection && credentialKindOf(selection)
   const data = messageIn(participant, peer, kind)
-  if (!selection) return null
+  if (!selection) {
+    yield* examineCertificate(participant, hs, peer, certificateKey)
+    return null
+  }
   if (!data) throw new AttestationError('ERR_ATTESTATION_PEER_NOT_ATTESTED', 'certificate_required', EMPTY_CERTIFICATE)
   const { verifier } = settings
   if (!verifier) throw new Error('attestation was agreed on without a Verifier')
@@ -61,10 +72,43 @@ function* examined(
   const attestedKey = checkKey(result, certificateKey, isKeyNeeded)
   checkIdentity(settings.expectedIdentity, result, attestedKey ?? certificateKey)
   status.result = result
+  status.carrier = 'handshake'
   status.isPeerGood = true
   return kind === CredentialKind.ATTESTATION ? attestedKey : null
 }
 const EMPTY_CERTIFICATE = 'the client offered to attest and was asked to, but sends no certificate'
+
+/** Without anything that was agreed on there may be Evidence in the certificate, where that will do. */
+function* examineCertificate(
+  participant: Participant,
+  hs: View,
+  peer: Authentication | null,
+  certificateKey: PublicKey | null,
+): Step<void> {
+  const { settings, status } = participant
+  const { certificateEvidence, verifier } = settings
+  if (!certificateEvidence || !verifier?.appraiseCertificate) return
+  const [first] = peer?.certificateType === CertificateType.X509 ? peer.entries : []
+  const appraise = (signal: AbortSignal) => {
+    if (!first || !certificateKey) return Promise.resolve(null)
+    const certificate = Uint8Array.from(first.data)
+    const { maxAgeSeconds } = certificateEvidence
+    const submission = { certificate, key: identityOfKey(certificateKey), maxAgeSeconds, signal }
+    return verifier.appraiseCertificate?.(submission) ?? Promise.resolve(null)
+  }
+  const result = yield* until(askVerifier(participant, hs, appraise))
+  if (!result) {
+    const other = settings.side === 'client' ? 'server' : 'client'
+    const reason = `the ${other} attests neither in the handshake nor in its certificate`
+    return participant.missing(reason, canDemand(settings, 'background-check'))
+  }
+  checkVerdict(result)
+  const key = checkKey(result, certificateKey, true)
+  checkIdentity(settings.expectedIdentity, result, key)
+  status.result = result
+  status.carrier = 'certificate'
+  status.isPeerGood = true
+}
 
 /** The message in its only place: in place of the certificate, or in the extension of the first entry.
  *  @param kind undefined: none was agreed on   @returns null if there is no certificate at all */
@@ -173,11 +217,11 @@ function checked(
 }
 
 /** Has the Verifier do something about the peer, and not for ever. @throws AttestationError if it fails */
-export async function askVerifier(
+export async function askVerifier<Result extends AttestationResult | null>(
   { settings }: Participant,
   hs: { readonly signal: AbortSignal },
-  work: (signal: AbortSignal) => Promise<AttestationResult>,
-): Promise<AttestationResult> {
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
   const { signal } = hs
   const deadline = { timer: settings.environment.timer, ms: settings.verifierTimeout, who: 'the Verifier', signal }
   try {

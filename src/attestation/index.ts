@@ -8,6 +8,7 @@ export type {
   AttestationModel,
   AttestationOptions,
   AttestationTimeouts,
+  CertificateEvidenceOptions,
   ClaimExpectation,
   Disclosure,
   Draft08Risk,
@@ -17,6 +18,7 @@ export type { Surroundings } from './participant.js'
 export type { ProfileName } from './profile.js'
 export type { QuoteLimits } from './quotes.js'
 export type {
+  AttestationCarrier,
   AttestationStatus,
   BindingLevel,
   NegotiatedAttestation,

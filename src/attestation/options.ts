@@ -48,6 +48,10 @@ export interface AttestationOptions {
   /** What the peer may authenticate with, in order of preference. Default: `x509` alone, since an attestation-only
    *  credential says what the peer is, but not who, and holds as long as its key is not stolen. */
   readonly peerCredentials?: readonly AttestationCredential[]
+  /** Whether Evidence in the certificate will do for a peer with which no attestation was agreed on: RA-TLS, DICE. **It
+   *  proves that the key was once a good machine's, and no more**: not that the machine is good today, nor that it is the
+   *  one at the other end. Who has the key has the Evidence. Default: it will not. */
+  readonly dangerouslyAcceptCertificateEvidence?: CertificateEvidenceOptions
   /** Who the peer has to be, besides sound. */
   readonly expectedIdentity?: ExpectedIdentity
 
@@ -81,6 +85,13 @@ export interface AdmissionRequest {
   readonly credential: AttestationCredential
   /** How many pieces of Evidence are being made, or waited for, by this Attester. */
   readonly pending: number
+}
+
+/** What Evidence in a certificate has to be like. */
+export interface CertificateEvidenceOptions {
+  /** How long ago the certificate may begin to be valid. There is no other sign of the Evidence's age, and a certificate
+   *  that nobody else has signed says what its holder likes. */
+  readonly maxAgeSeconds: number
 }
 
 /** To whom a client shows what. */

@@ -64,7 +64,7 @@ function plugAnswer(settings: Settings, own: Selection | undefined, peer: Select
     selection && certificateTypeOf(settings, credentialOf(credentialKindOf(selection)))
   return {
     extensions: values,
-    needsCertificateRequest: peer !== undefined,
+    needsCertificateRequest: peer !== undefined || settings.certificateEvidence !== undefined,
     serverCertificateType: typeOf(own),
     clientCertificateType: typeOf(peer),
   }
@@ -146,6 +146,8 @@ function choosePeer(participant: Participant, { clientHello }: View): Chosen | u
   if (evidence && results) return prefersPassport(settings.models) ? results : evidence
   const chosen = results ?? evidence
   if (chosen) return chosen
+  // What the certificate has is seen when it comes.
+  if (settings.certificateEvidence) return undefined
   if (proposal) {
     const reason = nothingInCommon('proposes', proposal, 'take', verifier, peerCredentials)
     participant.missing(reason, true, 'ERR_ATTESTATION_UNSUPPORTED_EVIDENCE')

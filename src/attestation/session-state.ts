@@ -2,7 +2,7 @@ import { hex, utf8 } from '../bytes/index.js'
 import type { AttestationResult } from '../rats/index.js'
 import type { Participant } from './participant.js'
 import { policyDigestOf } from './settings.js'
-import type { NegotiatedAttestation } from './status.js'
+import type { AttestationCarrier, NegotiatedAttestation } from './status.js'
 
 /*
  * What a later connection has to know that resumes this one. Resumption must not outlive attestation: the state holds
@@ -20,6 +20,7 @@ export function saveSession({ settings, status }: Participant): Uint8Array | nul
     version: 1,
     policy: policyDigestOf(settings),
     isAttested: status.isAttested,
+    carrier: status.carrier,
     peer: toSaved(status.peerNegotiated),
     own: status.isPresented ? toSaved(status.ownNegotiated) : null,
     result: result && {
@@ -46,6 +47,7 @@ export function restoreSession({ settings }: Participant, bytes: Uint8Array): Re
   if (state.isAttested && !holdsAt(state.result?.expiresAt, settings.environment.now())) return null
   return {
     isAttested: state.isAttested,
+    carrier: state.carrier,
     peer: fromSaved(state.peer),
     own: fromSaved(state.own),
     result: state.result && {
@@ -67,15 +69,17 @@ function holdsAt(expiresAt: number | null | undefined, now: number): boolean {
 /** How attestation stood on the connection that is resumed. */
 export interface RestoredSession {
   readonly isAttested: boolean
+  readonly carrier: AttestationCarrier | null
   readonly peer: NegotiatedAttestation | null
   readonly own: NegotiatedAttestation | null
   readonly result: AttestationResult | null
 }
 
 /** Writes what stood before into the status of a connection that resumes it. */
-export function resume({ status }: Participant, { isAttested, peer, own, result }: RestoredSession): void {
+export function resume({ status }: Participant, { isAttested, carrier, peer, own, result }: RestoredSession): void {
   status.isResumed = true
   status.isPeerGood = isAttested
+  status.carrier = carrier
   status.peerNegotiated = peer
   status.ownNegotiated = own
   status.isPresented = own !== null
@@ -86,6 +90,7 @@ interface SavedState {
   readonly version: 1
   readonly policy: string
   readonly isAttested: boolean
+  readonly carrier: AttestationCarrier | null
   readonly peer: SavedAgreement | null
   readonly own: SavedAgreement | null
   readonly result:

@@ -23,6 +23,7 @@ import type {
   AttestationEnvironment,
   AttestationModel,
   AttestationOptions,
+  CertificateEvidenceOptions,
   Disclosure,
   ExpectedIdentity,
 } from './options.js'
@@ -57,6 +58,7 @@ export interface Settings {
   readonly peerCredentials: readonly AttestationCredential[]
   /** Identities of the Verifiers whose results we take. */
   readonly trustedVerifiers: readonly Uint8Array[]
+  readonly certificateEvidence: CertificateEvidenceOptions | undefined
   readonly expectedIdentity: ExpectedIdentity | undefined
   readonly attesterTimeout: number
   readonly verifierTimeout: number
@@ -124,6 +126,7 @@ export function settingsOf(
       isHardened ? ['x509'] : ['x509', 'attestation-only'],
     ),
     trustedVerifiers: verifier ? (verifier.resultIdentities ?? [verifier.identity]) : [],
+    certificateEvidence: options.dangerouslyAcceptCertificateEvidence,
     expectedIdentity: options.expectedIdentity,
     attesterTimeout: milliseconds(options.timeouts?.attester, 'timeouts.attester'),
     verifierTimeout,
@@ -136,6 +139,7 @@ export function settingsOf(
   if (settings.renewalInterval < MIN_RENEWAL) throw misuse(`renewEvery is at least ${MIN_RENEWAL} ms`)
   checkRoles(options, settings)
   checkIdentity(options)
+  checkCertificateEvidence(settings)
   for (const risk of options.acceptDraft08Risks ?? []) {
     oneOf(risk, ['relay', 'replay', 'diversion'], 'acceptDraft08Risks')
   }
@@ -217,6 +221,7 @@ export function policyDigestOf({
     requirement,
     peerCredentials: [...peerCredentials].sort(),
     models: [...models].sort(),
+    certificateEvidence: settings.certificateEvidence?.maxAgeSeconds ?? null,
     keyIds: keyIds?.map(hex) ?? null,
     claims: claims ? Object.entries(claims).sort(([a], [b]) => (a < b ? -1 : 1)) : null,
   }
@@ -320,10 +325,19 @@ function checkRoles(options: AttestationOptions, settings: Settings): void {
   const { attester, presenter, verifier, side } = settings
   if (attester?.evidenceTypes.length === 0) throw misuse('the attester has no Evidence type')
   if (presenter?.verifiers.length === 0) throw misuse('the presenter has no Verifier to present results of')
-  if (!verifier && (options.require || options.expectedIdentity || options.peerCredentials)) {
-    throw misuse('require, expectedIdentity and peerCredentials are about the peer: they need a verifier')
+  const isAboutPeer = options.require || options.expectedIdentity || options.peerCredentials
+  if (!verifier && (isAboutPeer || options.dangerouslyAcceptCertificateEvidence)) {
+    throw misuse(
+      'require, expectedIdentity, peerCredentials and dangerouslyAcceptCertificateEvidence are about the peer: they need a verifier',
+    )
   }
-  if (verifier && !canDemand(settings, 'passport') && !canDemand(settings, 'background-check')) {
+  const { certificateEvidence } = settings
+  if (
+    verifier &&
+    !certificateEvidence &&
+    !canDemand(settings, 'passport') &&
+    !canDemand(settings, 'background-check')
+  ) {
     throw misuse(
       `the verifier takes neither Evidence nor results under what is allowed by models and peerCredentials; ${ALONE}`,
     )
@@ -354,6 +368,17 @@ function checkIdentity({ expectedIdentity }: AttestationOptions): void {
     throw misuse('expectedIdentity.keyIds are SHA-256 digests of 32 bytes, at least one')
   }
   if (claims && Object.keys(claims).length === 0) throw misuse('expectedIdentity.claims is empty')
+}
+
+function checkCertificateEvidence({ certificateEvidence, verifier, peerCredentials }: Settings): void {
+  if (!certificateEvidence) return
+  const name = 'dangerouslyAcceptCertificateEvidence'
+  if (!verifier?.appraiseCertificate) throw misuse(`${name} needs a verifier that appraises certificates`)
+  if (!peerCredentials.includes('x509')) throw misuse(`${name} needs x509 among the peerCredentials`)
+  const { maxAgeSeconds } = certificateEvidence
+  if (!Number.isFinite(maxAgeSeconds) || maxAgeSeconds <= 0) {
+    throw misuse(`${name}.maxAgeSeconds has to be a positive number of seconds`)
+  }
 }
 
 /** The lists that a client sends have at most 255 bytes each, which is soon said with media types. */

@@ -42,11 +42,17 @@ export interface PeerAttestation {
   readonly requirement: 'required' | 'optional' | 'none'
   /** What was agreed on; null if nothing was. */
   readonly negotiated: NegotiatedAttestation | null
+  /** What the Evidence or results came in: the messages of the handshake, as agreed on, or the peer's certificate, where
+   *  `dangerouslyAcceptCertificateEvidence` lets that do; null where nothing was found good. */
+  readonly carrier: AttestationCarrier | null
   /** The verdict; null where there was none. */
   readonly result: AttestationResult | null
   /** Why the peer is not attested, as a sentence; null if it is, or while that is open. */
   readonly reason: string | null
 }
+
+/** What Evidence or results come in. */
+export type AttestationCarrier = 'handshake' | 'certificate'
 
 /** Our attestation to the peer. */
 export interface OwnAttestation {
@@ -81,6 +87,7 @@ export class StatusRecord implements AttestationStatus {
   /** A verdict that stands: the peer is sound, and it is for this challenge and this key. */
   result: AttestationResult | null = null
   isPeerGood = false
+  carrier: AttestationCarrier | null = null
   reason: string | null = null
   ownNegotiated: NegotiatedAttestation | null = null
   isPresented = false
@@ -107,7 +114,9 @@ export class StatusRecord implements AttestationStatus {
   }
 
   get bindingLevel(): BindingLevel {
-    return this.isAttested ? this.#bindingLevel(this.peerNegotiated) : 0
+    if (!this.isAttested) return 0
+    // Whoever has the key has the certificate, and the Evidence in it.
+    return this.carrier === 'certificate' ? 1 : this.#bindingLevel(this.peerNegotiated)
   }
 
   get isSimulated(): boolean {
@@ -123,6 +132,7 @@ export class StatusRecord implements AttestationStatus {
     return {
       requirement: this.#requirement,
       negotiated: this.peerNegotiated,
+      carrier: this.carrier,
       result: this.result,
       reason: this.reason,
     }

@@ -4,8 +4,13 @@ import type { IdentityKey } from '../rats/index.js'
 import { type Finding, failed, passed } from './finding.js'
 
 /** Compares the challenge inside signed Evidence with the one that was given out: whole, and every byte.
- *  @param expected at least 8 bytes   @throws RangeError if it is shorter: nothing is proved by an empty challenge */
-export function checkChallenge(found: Uint8Array, expected: Uint8Array): Finding {
+ *  @param expected at least 8 bytes; null where nobody asked, and any will do: then nothing is proved about its age
+ *  @throws RangeError if it is shorter: nothing is proved by an empty challenge */
+export function checkChallenge(found: Uint8Array, expected: Uint8Array | null): Finding {
+  if (!expected) {
+    const actual = `${found.length} bytes, ${shortHex(found)}`
+    return passed({ name: 'challenge', expected: 'any: nobody asked', actual, source: 'no session' })
+  }
   if (expected.length < MIN_CHALLENGE_LENGTH) {
     throw new RangeError(`a challenge has at least ${MIN_CHALLENGE_LENGTH} bytes, not ${expected.length}`)
   }

@@ -6,8 +6,9 @@ import type { PlatformFacts, ReferenceValues } from './reference-values.js'
 
 /** What the Verifier knows and the Evidence has to agree with. */
 export interface AppraisalInputs extends OriginInputs {
-  /** What the Evidence has to hold, whole and inside its signed part. */
-  readonly challenge: Uint8Array
+  /** What the Evidence has to hold, whole and inside its signed part; null where it was made before anybody could ask,
+   *  as in a certificate. */
+  readonly challenge: Uint8Array | null
   /** The key that the Evidence has to speak for; null when it is to be taken out of the Evidence. */
   readonly key: IdentityKey | null
   readonly referenceValues: ReferenceValues

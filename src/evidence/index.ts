@@ -35,6 +35,20 @@ export {
   encodeRealmKey,
 } from './cca/realm-claims.js'
 export { type CcaEnvelope, type CcaPart, type CcaToken, decodeCcaEnvelope, decodeCcaToken } from './cca/token.js'
+export {
+  appraiseCarried,
+  type CarriedEvidence,
+  EvidenceExtension,
+  evidenceInCertificate,
+} from './certificate/carrier.js'
+export {
+  decodeRaTlsClaims,
+  encodeRaTlsClaims,
+  encodeRaTlsEvidence,
+  type RaTlsClaims,
+  RaTlsTag,
+  raTlsReportData,
+} from './certificate/ra-tls.js'
 export { checkAttestedKey, checkChallenge, MIN_CHALLENGE_LENGTH, shortHex } from './checks.js'
 export { type CorimContents, contentsOfCorim } from './corim/contents.js'
 export { type CorimTrust, openCorim } from './corim/open.js'

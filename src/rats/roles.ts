@@ -89,9 +89,24 @@ export interface Verifier {
   newSession(options: { readonly signal: AbortSignal }): Promise<VerifierSession>
   /** Checks Attestation Results that a peer presents (passport): signature, lifetime, issuer, the key they speak for. */
   checkResults(submission: ResultsSubmission): Promise<AttestationResult>
+  /** Appraises Evidence that stands in an extension of an X.509 certificate, for the key of that certificate. Absent
+   *  where a Verifier does not know how. Such Evidence was made before the connection and for nobody in particular.
+   *  @returns null if the certificate has none */
+  appraiseCertificate?(submission: CertificateSubmission): Promise<AttestationResult | null>
   /** A digest over everything that a verdict depends on besides Evidence and time: trust anchors, reference values,
    *  appraisal policy. Another digest means: what was appraised before no longer holds. */
   readonly policyDigest: string
+}
+
+/** A certificate with Evidence in it. Whose it is and who has signed it is looked at elsewhere. */
+export interface CertificateSubmission {
+  /** DER. */
+  readonly certificate: Uint8Array
+  /** The key in it. */
+  readonly key: IdentityKey
+  /** How long ago the certificate may begin to be valid. */
+  readonly maxAgeSeconds: number
+  readonly signal: AbortSignal
 }
 
 /** Attestation Results that a peer presented, to be checked. */

@@ -3,10 +3,12 @@ import { type Entropy, hash, type SigningKey } from '../crypto/index.js'
 import {
   type Appraisal,
   type AppraisalInputs,
+  appraiseCarried,
   type EndorsementSource,
   type Endorsements,
   type EvidenceFormat,
   evidenceFormats,
+  evidenceInCertificate,
   FixedEndorsements,
   formatNamed,
   formatOf,
@@ -19,6 +21,7 @@ import {
 } from '../evidence/index.js'
 import {
   type AttestationResult,
+  type CertificateSubmission,
   type Cmw,
   type EarForm,
   messageSigner,
@@ -27,6 +30,7 @@ import {
   typeOfCmw,
   type Verifier,
 } from '../rats/index.js'
+import { parseCertificate } from '../x509/index.js'
 import { ResultIssuer } from './issue.js'
 import type { Policy } from './policy.js'
 import { ResultChecker, type TrustedIssuer } from './results.js'
@@ -159,15 +163,35 @@ class EmbeddedVerifier implements Verifier {
     return result
   }
 
+  async appraiseCertificate(submission: CertificateSubmission): Promise<AttestationResult | null> {
+    const { signal } = submission
+    signal.throwIfAborted()
+    try {
+      const certificate = parseCertificate(submission.certificate)
+      const carried = evidenceInCertificate(certificate)
+      if (!carried) return null
+      const { message, format } = carried
+      if (sizeOf(message) > this.#mostBytes) return this.#tooLarge()
+      if (!format) return this.#unknownType(message)
+      const at = this.#now()
+      const endorsements = await this.#gathered(format, message, at, signal)
+      const inputs = { ...this.#inputs(endorsements, at), key: submission.key, maxAgeSeconds: submission.maxAgeSeconds }
+      const appraisal = appraiseCarried({ ...carried, format }, certificate, inputs)
+      const verdict = verdictOf(appraisal, this.#policy, at)
+      // No result is issued: it could be presented elsewhere, where nobody sees what it rests on.
+      const expiresAt = Math.min(verdict.expiresAt ?? Number.POSITIVE_INFINITY, Math.floor(certificate.notAfter / 1000))
+      return { ...verdict, expiresAt }
+    } catch (error) {
+      signal.throwIfAborted()
+      return this.#problemOf(error)
+    }
+  }
+
   async #appraised(submission: Submission): Promise<AttestationResult> {
     const { message, signal } = submission
     if (sizeOf(message) > this.#mostBytes) return this.#tooLarge()
     const format = formatOf(message)
-    if (!format) {
-      const came = typeOfCmw(message)
-      const sentence = `Evidence of type ${typeof came === 'number' ? `${came} (CoAP)` : came} is not known here`
-      return this.#problem('ERR_EVIDENCE_UNKNOWN_TYPE', sentence)
-    }
+    if (!format) return this.#unknownType(message)
     const at = this.#now()
     let result: AttestationResult
     try {
@@ -187,15 +211,19 @@ class EmbeddedVerifier implements Verifier {
   }
 
   #appraisal(format: EvidenceFormat, submission: Submission, endorsements: Endorsements, at: number): Appraisal {
-    const inputs: AppraisalInputs = {
-      challenge: submission.challenge,
-      key: submission.key,
-      roots: this.#roots,
-      endorsements,
-      referenceValues: this.#policy.referenceValues({ trustsSimulatedPlatforms: this.#trustsSimulated }),
-      at,
-    }
-    return format.appraise(submission.message, inputs)
+    const { challenge, key } = submission
+    return format.appraise(submission.message, { ...this.#inputs(endorsements, at), challenge, key })
+  }
+
+  #inputs(endorsements: Endorsements, at: number): Omit<AppraisalInputs, 'challenge' | 'key'> {
+    const referenceValues = this.#policy.referenceValues({ trustsSimulatedPlatforms: this.#trustsSimulated })
+    return { roots: this.#roots, endorsements, referenceValues, at }
+  }
+
+  #unknownType(message: Cmw): AttestationResult {
+    const came = typeOfCmw(message)
+    const sentence = `Evidence of type ${typeof came === 'number' ? `${came} (CoAP)` : came} is not known here`
+    return this.#problem('ERR_EVIDENCE_UNKNOWN_TYPE', sentence)
   }
 
   #problemOf(error: unknown): AttestationResult {
