@@ -370,9 +370,10 @@ function checkIdentity({ expectedIdentity }: AttestationOptions): void {
   if (claims && Object.keys(claims).length === 0) throw misuse('expectedIdentity.claims is empty')
 }
 
-function checkCertificateEvidence({ certificateEvidence, verifier, peerCredentials }: Settings): void {
+function checkCertificateEvidence({ certificateEvidence, profile, verifier, peerCredentials }: Settings): void {
   if (!certificateEvidence) return
   const name = 'dangerouslyAcceptCertificateEvidence'
+  if (profile === hardened) throw misuse(`${name}: the profile hardened takes Evidence of the connection, and no other`)
   if (!verifier?.appraiseCertificate) throw misuse(`${name} needs a verifier that appraises certificates`)
   if (!peerCredentials.includes('x509')) throw misuse(`${name} needs x509 among the peerCredentials`)
   const { maxAgeSeconds } = certificateEvidence

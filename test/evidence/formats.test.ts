@@ -6,7 +6,7 @@ import { repositoryFiles } from '../support/repository.js'
 /** The rows of the table in docs/binding.md: media type, and where the key stands. */
 function documentedRows(): readonly (readonly [mediaType: string, key: string])[] {
   const page = repositoryFiles('docs').find(({ path }) => path === 'docs/binding.md')
-  const rows = page?.text.matchAll(/^\|[^|]*\| `([^`]+)`[^|]*\|[^|]*\|[^|]*\| ([^|]*) \|/gm) ?? []
+  const rows = page?.text.split('\n## ')[0]?.matchAll(/^\|[^|]*\| `([^`]+)`[^|]*\|[^|]*\|[^|]*\| ([^|]*) \|/gm) ?? []
   return [...rows].map(([, mediaType = '', key = '']) => [mediaType, key])
 }
 

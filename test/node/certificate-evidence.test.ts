@@ -164,6 +164,7 @@ describe('Evidence in a certificate', () => {
       /needs a verifier that appraises certificates/,
     ],
     ['no certificate', accepts({ peerCredentials: ['attestation-only'] }), /needs x509 among the peerCredentials/],
+    ['the profile hardened', accepts({ profile: 'hardened' }), /takes Evidence of the connection, and no other/],
     ['no age', accepts({ dangerouslyAcceptCertificateEvidence: { maxAgeSeconds: 0 } }), /positive number of seconds/],
   ] as const) {
     test(`cannot be allowed with ${name}`, () => {
