@@ -20,7 +20,8 @@ const USAGE = `usage: node scripts/run.mjs <command>
   build                      compiles src/ to dist/, and apps/, test/ and bench/ to build/
   lint                       linter and formatter, without changing anything
   format                     formats, and mends what the linter can mend
-  bench [options]            the benchmarks, side by side with Node's tls`
+  bench [options]            the benchmarks, side by side with Node's tls
+  bogo <checkout> [options]  BoringSSL's conformance suite (conformance/bogo)`
 
 const COMMANDS = {
   demo: args => run('node', [join('build', 'apps', 'demo', 'main.js'), ...args], { needs: ['src', 'apps'] }),
@@ -30,6 +31,8 @@ const COMMANDS = {
   lint: () => run('biome', ['check']),
   format: () => run('biome', ['check', '--write']),
   bench: args => run('node', [join('build', 'bench', 'main.js'), ...args], { needs: ['src', 'bench'] }),
+  bogo: args =>
+    run('node', [join('build', 'conformance', 'bogo', 'run.js'), ...args], { needs: ['src', 'conformance'] }),
 }
 
 /** A failure that is told in one sentence, without a stack. */
@@ -120,7 +123,19 @@ function readLock(file) {
 }
 
 /** The TypeScript projects, and where each one's output goes. */
-const PROJECTS = { src: 'dist', apps: 'build/apps', test: 'build/test', bench: 'build/bench' }
+const PROJECTS = {
+  src: 'dist',
+  apps: 'build/apps',
+  test: 'build/test',
+  bench: 'build/bench',
+  conformance: 'build/conformance',
+}
+  src: 'dist',
+  apps: 'build/apps',
+  test: 'build/test',
+  bench: 'build/bench',
+  conformance: 'build/conformance',
+}
 
 /** Compiles what has changed. @param {string[]} projects folders with a tsconfig.json */
 function build(projects) {
