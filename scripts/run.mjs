@@ -130,12 +130,6 @@ const PROJECTS = {
   bench: 'build/bench',
   conformance: 'build/conformance',
 }
-  src: 'dist',
-  apps: 'build/apps',
-  test: 'build/test',
-  bench: 'build/bench',
-  conformance: 'build/conformance',
-}
 
 /** Compiles what has changed. @param {string[]} projects folders with a tsconfig.json */
 function build(projects) {
