@@ -63,5 +63,6 @@ export class Acknowledgements {
   }
 }
 
-/** How many record numbers one ACK holds. */
-const MAX_NUMBERS = 32
+/** How many record numbers one ACK holds: what fits into the smallest datagrams that are ever tried, for nobody answers
+ *  an ACK, and so it cannot be known that it was too long. */
+const MAX_NUMBERS = 14

@@ -145,7 +145,7 @@ export class Outbox {
   }
 }
 
-/** How many records are on their way at once: as many as one ACK has room for. Without a limit a long certificate would
+/** How many records are on their way at once: those of two or three ACKs. Without a limit a long certificate would
  *  be sent faster than any path may take it (RFC 9147 §5.8.2). */
 const WINDOW = 32
 /** How many records later one must have arrived before an earlier one is thought lost, and not overtaken. */
