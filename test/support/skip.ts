@@ -18,7 +18,8 @@ export function optional(name: string, isPresent: boolean, remedy: string): { re
   return { skip: sentence }
 }
 
-function mayNotSkip(): boolean {
+/** Whether what is absent is a failure. */
+export function mayNotSkip(): boolean {
   return [process.env.CI, process.env.ATTESTED_TLS_NO_SKIP].some(
     value => value !== undefined && !/^(|0|false)$/.test(value),
   )
