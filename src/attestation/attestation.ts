@@ -45,7 +45,10 @@ export function createAttestation(
         status: participant.status,
         renew() {
           if (!participant.renew)
-            throw new MisuseError('there is no attestation on this connection that can be renewed')
+            throw new MisuseError(
+              'there is no attestation on this connection that can be renewed',
+              'ERR_ATTESTATION_STATE',
+            )
           participant.renew()
         },
       }

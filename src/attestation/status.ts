@@ -105,6 +105,12 @@ export class StatusRecord implements AttestationStatus {
     this.rounds++
   }
 
+  /** The peer is not attested any more. */
+  lose(reason: string): void {
+    this.isPeerGood = false
+    this.reason = reason
+  }
+
   get profile(): ProfileName {
     return this.#profile.name
   }

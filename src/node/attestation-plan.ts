@@ -12,13 +12,15 @@ export function attestationOf(
   const known = attestations.get(options) ?? new Map<string, Attestation>()
   attestations.set(options, known)
   const key = `${side} ${hasCertificate}`
-  const attestation = known.get(key) ?? createAttestation(options, side, { now: Date.now, timer, hasCertificate })
+  const attestation =
+    known.get(key) ?? createAttestation(options, side, { now: () => Date.now(), timer, hasCertificate })
   known.set(key, attestation)
   return attestation
 }
 const attestations = new WeakMap<AttestationOptions, Map<string, Attestation>>()
 
 function timer(ms: number, fire: () => void): () => void {
-  const timeout = setTimeout(fire, ms)
+  // The socket keeps the process alive, if it is to be kept alive.
+  const timeout = setTimeout(fire, ms).unref()
   return () => clearTimeout(timeout)
 }

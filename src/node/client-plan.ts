@@ -66,7 +66,7 @@ export function planClient(options: ConnectOptions): Plan {
       }
       return {
         connection: new TlsConnection('client', config, { padding: context.recordPadding }),
-        attestation: attested?.status ?? null,
+        attestation: attested ?? null,
         ownIdentity: () => own,
         anchors: () => context.anchors,
       }

@@ -1,4 +1,4 @@
-import type { AttestationStatus } from '../attestation/index.js'
+import type { ConnectionAttestation } from '../attestation/index.js'
 import type { TlsConnection } from '../tls/index.js'
 import type { TrustAnchors } from '../x509/index.js'
 import type { Identity } from './secure-context.js'
@@ -19,7 +19,7 @@ export interface Plan {
 /** A connection that has been made, and what its handshake leaves behind for the socket. */
 export interface Begun {
   readonly connection: TlsConnection
-  readonly attestation: AttestationStatus | null
+  readonly attestation: ConnectionAttestation | null
   /** What we authenticated with. */
   ownIdentity(): Identity | null
   /** Whom the peer's certificates are checked against. */

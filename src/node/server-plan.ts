@@ -131,7 +131,7 @@ export class ServerPlan implements Plan {
     }
     return {
       connection: new TlsConnection('server', config, { padding: standard.recordPadding }),
-      attestation: attested?.status ?? null,
+      attestation: attested ?? null,
       ownIdentity: () => own,
       anchors: () => context.anchors,
     }

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls'
-import type { AttestationStatus } from '../attestation/index.js'
+import { AttestationError, type AttestationStatus } from '../attestation/index.js'
 import { concat } from '../bytes/index.js'
 import { AlertReceived, CertificateType, decodeSession, type Established, MisuseError } from '../handshake/index.js'
 import { ConnectionEnded, type ConnectionEvent, isRecyclable, recycle, type TlsConnection } from '../tls/index.js'
@@ -28,7 +28,8 @@ export interface SocketOptions {
  *  until the peer has been checked, and dropped if it is refused; nothing is read before that.
  *
  *  Events beyond those of a Duplex: 'lookup', 'connect', 'secure', 'secureConnect' (client), 'session', 'keylog',
- *  'OCSPResponse', 'timeout'. */
+ *  'OCSPResponse', 'timeout'; under the profile `hardened` 'attestation' with each renewal of the peer's, and
+ *  'attestationLost' before the connection ends because there was none, or a bad one. */
 export class AttestedSocket extends TransportSocket {
   readonly encrypted = true
   /** Whether the peer showed a credential that passed, or who it is was settled by a PSK or by attestation. */
@@ -56,6 +57,8 @@ export class AttestedSocket extends TransportSocket {
   #finish: ((error?: Error | null) => void) | undefined
   /** How the connection ended, to be told when all that came before has been read. */
   #ending: { readonly error: Error | undefined } | undefined
+  /** Attestations of the peer that the application knows of. */
+  #roundsTold = 0
   #bytesRead = 0
   #bytesWritten = 0
 
@@ -88,7 +91,16 @@ export class AttestedSocket extends TransportSocket {
 
   /** How attestation stands; null without the option `attestation`, and before the handshake begins. */
   get attestation(): AttestationStatus | null {
-    return this.#begun?.attestation ?? null
+    return this.#begun?.attestation?.status ?? null
+  }
+
+  /** Under the profile `hardened`: has the peer attest anew, now or, if it did a moment ago, soon. The event 'attestation'
+   *  follows, or the connection ends. @throws MisuseError where the peer does not attest under that profile */
+  renewAttestation(): void {
+    const { attestation } = this.#begun ?? {}
+    if (!attestation) throw new MisuseError('there is no attestation on this connection', 'ERR_ATTESTATION_STATE')
+    attestation.renew()
+    this.#pump()
   }
 
   /** The peer's certificate in the legacy shape of node:tls; an empty object if it showed none.
@@ -318,17 +330,29 @@ export class AttestedSocket extends TransportSocket {
       this.#take(event)
       if (this.destroyed) return
     }
+    this.#tellOfRenewals()
+    if (this.destroyed) return
     this.#await(connection)
     this.#steer()
   }
 
+  #tellOfRenewals(): void {
+    const { attestation } = this
+    if (!attestation || !this.#established || attestation.rounds <= this.#roundsTold) return
+    const isRenewal = this.#roundsTold > 0
+    this.#roundsTold = attestation.rounds
+    if (isRenewal) this.emit('attestation', attestation)
+  }
+
   #await(connection: TlsConnection): void {
-    for (const awaited of [connection.pause, connection.background]) {
+    const { pause, background } = connection
+    // What is not waited for any more never will be again.
+    for (const awaited of this.#awaited) if (awaited !== pause && awaited !== background) this.#awaited.delete(awaited)
+    for (const awaited of [pause, background]) {
       if (!awaited || this.#awaited.has(awaited)) continue
       this.#awaited.add(awaited)
       const resume = () => {
-        this.#awaited.delete(awaited)
-        if (this.destroyed) return
+        if (this.destroyed || !this.#awaited.delete(awaited)) return
         connection.resume()
         this.#pump()
       }
@@ -360,7 +384,9 @@ export class AttestedSocket extends TransportSocket {
         this.emit('keylog', Buffer.from(`${event.line}\n`))
         return
       case 'error':
-        this.#end(event.error)
+        // What was believed of the peer does not hold any more: that is told before the end.
+        if (this.#roundsTold > 0 && event.error instanceof AttestationError) this.emit('attestationLost', event.error)
+        if (!this.destroyed) this.#end(event.error)
         return
     }
   }

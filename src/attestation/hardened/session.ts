@@ -41,6 +41,9 @@ export function hardenedControl(participant: Participant): PlugControl {
       if (relyingParty) participant.renew = () => alarms.ring('renewal')
       try {
         yield* converse({ participant, session, alarms, relyingParty, attester })
+      } catch (error) {
+        if (error instanceof AttestationError) participant.status.lose(error.message)
+        throw error
       } finally {
         participant.renew = undefined
         alarms.clearAll()

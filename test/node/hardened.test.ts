@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import test, { describe, type TestContext } from 'node:test'
+import { AttestationError, type AttestationOptions, connect, createServer } from '#src/node/index.js'
+import { attesterOf, verifierOf } from '../support/simulated.js'
+import { clientOptions, listen, pair, readAll, serverOptions } from './support.js'
+
+const attests = (attester = attesterOf()): AttestationOptions => ({ attester })
+const demands = (): AttestationOptions => ({ verifier: verifierOf() })
+
+/** From here on time passes only when the test says so. */
+function stopTheClock(t: TestContext): void {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.now() })
+}
+
+describe('the profile hardened on a socket', () => {
+  test('is what attestation means where nobody says otherwise', async t => {
+    const { client, server } = await pair(t, { attestation: attests() }, { attestation: demands() })
+    assert.equal(client.attestation?.profile, 'hardened')
+    assert.equal(client.attestation?.bindingLevel, 3)
+    assert.equal(server.attestation?.own.bindingLevel, 3)
+    client.end('ping')
+    server.end('pong')
+    assert.equal(String(await readAll(client)), 'pong')
+    assert.equal(String(await readAll(server)), 'ping')
+  })
+
+  test('keeps what is written early until the peer is attested', async t => {
+    const listener = createServer({ ...serverOptions, attestation: attests() })
+    const port = await listen(t, listener)
+    const socket = connect({ port, host: '127.0.0.1', ...clientOptions, attestation: demands() })
+    t.after(() => socket.destroy())
+    socket.end('early')
+    const [server] = await once(listener, 'secureConnection')
+    assert.equal(String(await readAll(server)), 'early')
+    assert.equal(socket.attestation?.rounds, 1)
+  })
+
+  test('tells of renewals', async t => {
+    stopTheClock(t)
+    const { client } = await pair(t, { attestation: attests() }, { attestation: demands() })
+    const renewed = once(client, 'attestation')
+    client.renewAttestation()
+    t.mock.timers.tick(10_001)
+    const [status] = await renewed
+    assert.equal(status, client.attestation)
+    assert.equal(client.attestation?.rounds, 2)
+    assert.equal(client.attestation?.isAttested, true)
+  })
+
+  test('tells when what the peer was is lost, and then ends', async t => {
+    stopTheClock(t)
+    const attester = attesterOf()
+    const { client, server } = await pair(t, { attestation: attests(attester) }, { attestation: demands() })
+    const told: string[] = []
+    for (const name of ['attestationLost', 'error', 'close']) client.on(name, () => told.push(name))
+    server.on('error', () => undefined)
+    attester.evidence = attesterOf({ isDebuggable: true }).evidence.bind(attesterOf({ isDebuggable: true }))
+    const lost = once(client, 'attestationLost')
+    const closed = new Promise(resolve => client.once('close', resolve))
+    client.renewAttestation()
+    t.mock.timers.tick(10_001)
+    const [error] = await lost
+    assert.ok(error instanceof AttestationError)
+    assert.equal(error.code, 'ERR_ATTESTATION_REFUSED')
+    assert.equal(client.attestation?.isAttested, false)
+    await closed
+    assert.deepEqual(told, ['attestationLost', 'error', 'close'])
+  })
+
+  test('has nothing to renew where the peer does not attest', async t => {
+    const { client, server } = await pair(t, { attestation: attests() }, { attestation: demands() })
+    assert.throws(() => server.renewAttestation(), { code: 'ERR_ATTESTATION_STATE' })
+    client.destroy()
+    const bare = await pair(t)
+    assert.throws(() => bare.client.renewAttestation(), { code: 'ERR_ATTESTATION_STATE' })
+  })
+})
