@@ -16,7 +16,6 @@ import {
   type Established,
   type Exporter,
   encodeMessage,
-  encodeSession,
   HandshakeType,
   KeyLog,
   KeyUpdate,
@@ -435,7 +434,7 @@ export class DtlsConnection implements Carrier {
   #readTicket(message: Message): void {
     if (this.side !== 'client' || !this.#established || !('session' in this.#config)) return
     const session = readTicket(this.#config, this.#established, message)
-    if (session) this.#events.push({ type: 'session', session: encodeSession(session) })
+    if (session) this.#events.push(session)
   }
 
   #readAcknowledgement({ epoch }: RecordNumber, content: Uint8Array): void {

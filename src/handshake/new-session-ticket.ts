@@ -4,7 +4,7 @@ import { extensionValue } from './extension-table.js'
 import { earlyData } from './extensions.js'
 import { decodeMessage, encodeMessage, HandshakeType, type Message, NewSessionTicket } from './messages.js'
 import { tls13 } from './protocol.js'
-import { MAX_SESSION_SECONDS, NO_STATE, type Session } from './session.js'
+import { encodeSession, MAX_SESSION_SECONDS, NO_STATE, type Session } from './session.js'
 import { tableWith } from './table.js'
 
 /** NewSessionTicket messages to send after the handshake (RFC 8446 §4.6.1); none if the connection is not to be
@@ -22,7 +22,9 @@ export function makeTickets(config: ServerConfig, established: Established): rea
   if (lifetimeSeconds <= 0) return []
   const hasEarlyData = !plug && established.version === tls13.version
   const maxEarlyData = !hasEarlyData ? 0 : (config.earlyData?.maxBytes ?? 0)
-  return Array.from({ length: tickets.count }, (_, i) => {
+  // A resumption uses up one ticket (RFC 8446 §C.4), so it gets one back.
+  const count = established.isResumed ? Math.min(1, tickets.count) : tickets.count
+  return Array.from({ length: count }, (_, i) => {
     const ticketNonce = Uint8Array.of(i)
     const ticketAgeAdd = new DataView(entropy.bytes(4).buffer).getUint32(0)
     const ticket = tickets.seal({
@@ -54,19 +56,14 @@ const MAX_STATE_LENGTH = 2 ** 15
 
 /** Reads a NewSessionTicket.
  *  @returns the session to keep; null if it must not be resumed, or not be kept at all (a lifetime of 0) */
-export function readTicket(
-  config: ClientConfig,
-  established: Established,
-  message: Message,
-): Omit<Session, 'version'> | null {
+export function readTicket(config: ClientConfig, established: Established, message: Message): IssuedSession | null {
   const { ticketLifetime, ticketAgeAdd, ticketNonce, ticket, extensions } = decodeMessage(NewSessionTicket, message)
   const known = tableWith(config.plug).readOffer('new_session_ticket', extensions)
   const plugState = config.plug ? config.plug.saveSession() : NO_STATE
   if (ticketLifetime === 0 || plugState === null || config.plug?.forbidsPsk) return null
-  return {
+  return new IssuedSession(established, Uint8Array.from(ticketNonce), {
     protocolVersion: established.version,
     cipherSuite: established.suite.id,
-    psk: established.resumption.psk(ticketNonce),
     ticket: Uint8Array.from(ticket),
     ticketAgeAdd,
     maxEarlyData: config.plug ? 0 : (known.get(earlyData.new_session_ticket) ?? 0),
@@ -79,5 +76,26 @@ export function readTicket(
     certificateType: established.peerChain.certificateType,
     peerChain: [...established.peerChain.chain],
     plugState,
+  })
+}
+
+/** A session that the server has issued: an event of the connection. Its PSK is derived and it is encoded when somebody
+ *  looks, since of most sessions nobody wants to know. */
+class IssuedSession {
+  readonly type = 'session'
+  readonly #established: Established
+  readonly #nonce: Uint8Array
+  readonly #rest: Omit<Session, 'version' | 'psk'>
+  #encoded: Uint8Array | undefined
+
+  constructor(established: Established, nonce: Uint8Array, rest: Omit<Session, 'version' | 'psk'>) {
+    this.#established = established
+    this.#nonce = nonce
+    this.#rest = rest
+  }
+
+  get session(): Uint8Array {
+    this.#encoded ??= encodeSession({ ...this.#rest, psk: this.#established.resumption.psk(this.#nonce) })
+    return this.#encoded
   }
 }

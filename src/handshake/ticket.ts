@@ -12,7 +12,7 @@ export class TicketIssuer {
   #ownSince: number | null | undefined
   /** How long a ticket may be used, in seconds; at most 7 days (RFC 8446 §4.6.1). */
   readonly lifetimeSeconds: number
-  /** How many tickets are sent after each handshake. */
+  /** How many tickets are sent after a handshake; one at most after a resumption. */
   readonly count: number
 
   /** @param keys 48 bytes or more of key material each, the first seals, all open; undefined: random keys, which the

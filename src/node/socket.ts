@@ -45,7 +45,8 @@ export class AttestedSocket extends TransportSocket {
   #deadline: NodeJS.Timeout | undefined
   #begun: Begun | undefined
   #established: Established | undefined
-  #session: Uint8Array | undefined
+  /** The session to resume, or that was issued last. */
+  #session: { readonly session: Uint8Array } | undefined
   /** What the connection waits for and we wait for too. */
   readonly #awaited = new Set<Promise<void>>()
   #wantsData = false
@@ -66,7 +67,7 @@ export class AttestedSocket extends TransportSocket {
   constructor(transport: Duplex, plan: Plan, options: SocketOptions) {
     super(transport, options)
     this.#plan = plan
-    this.#session = options.session
+    this.#session = options.session && { session: options.session }
     this.#writes = new WriteQueue(batch => this.#seal(batch))
     if (plan.handshakeTimeout > 0) this.#deadline = setTimeout(() => this.#expire(), plan.handshakeTimeout)
     this.listen('error', (error: Error) => this.#transportFailed(error))
@@ -174,18 +175,18 @@ export class AttestedSocket extends TransportSocket {
 
   /** Client: the session that was issued last, or that is to be resumed; keep it as secret as a private key. */
   getSession(): Buffer | undefined {
-    return this.#session && Buffer.from(this.#session)
+    return this.#session && Buffer.from(this.#session.session)
   }
 
   /** Client: a session to resume. @throws MisuseError once the handshake has begun */
   setSession(session: Uint8Array): void {
     if (this.#begun) throw new MisuseError('the handshake has begun already', 'ERR_TLS_INVALID_STATE')
-    this.#session = session
+    this.#session = { session }
   }
 
   /** Client: the ticket in the session. */
   getTLSTicket(): Buffer | undefined {
-    const session = this.#session && decodeSession(this.#session)
+    const session = this.#session && decodeSession(this.#session.session)
     return session ? Buffer.from(session.ticket) : undefined
   }
 
@@ -298,7 +299,7 @@ export class AttestedSocket extends TransportSocket {
       return
     }
     try {
-      this.#begun = this.#plan.begin(this, this.#session)
+      this.#begun = this.#plan.begin(this, this.#session?.session)
     } catch (error) {
       this.destroy(error instanceof Error ? error : new Error(String(error)))
       return
@@ -376,8 +377,8 @@ export class AttestedSocket extends TransportSocket {
         this.read(0)
         return
       case 'session':
-        this.#session = event.session
-        this.emit('session', Buffer.from(event.session))
+        this.#session = event
+        if (this.listenerCount('session') > 0) this.emit('session', Buffer.from(event.session))
         return
       case 'keylog':
         if (this.#plan.keyLogFile !== undefined) appendKeyLog(this.#plan.keyLogFile, `${event.line}\n`)

@@ -15,7 +15,6 @@ import {
   type Established,
   type Exporter,
   encodeMessage,
-  encodeSession,
   HandshakeType,
   KeyLog,
   KeyUpdate,
@@ -519,7 +518,7 @@ export class TlsConnection implements Carrier {
   #readTicket(message: Message): void {
     if (this.side !== 'client' || !this.#established || !('session' in this.#config)) return
     const session = readTicket(this.#config, this.#established, message)
-    if (session) this.#events.push({ type: 'session', session: encodeSession(session) })
+    if (session) this.#events.push(session)
   }
 
   /** RFC 8446 §6: an alert is two bytes in a record of its own. */
