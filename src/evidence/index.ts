@@ -159,6 +159,7 @@ export {
 export { decodeCertificateTable } from './sev-snp/certificate-table.js'
 export type { SigningCertificateQuery, SnpEndorsements } from './sev-snp/endorsements.js'
 export { FixedSnpEndorsements, type FixedSnpEndorsementsOptions } from './sev-snp/fixed-endorsements.js'
+export { type KdsItem, kdsEndorsementsOf, kdsPath, readKdsAnswer } from './sev-snp/kds.js'
 export { type SnpEvidence, snpPlatform } from './sev-snp/platform.js'
 export type { ProductLine } from './sev-snp/product-line.js'
 export { decodeReport, lineOfReport, type SnpReport } from './sev-snp/report.js'

@@ -1,7 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type CollateralStore, PcsEndorsements, type PcsOptions } from '../verifier/index.js'
+import {
+  type CollateralStore,
+  KdsEndorsements,
+  type KdsOptions,
+  PcsEndorsements,
+  type PcsOptions,
+} from '../verifier/index.js'
 
 /** Where Intel's collateral comes from, and where it is kept. */
 export interface IntelCollateralOptions extends Pick<PcsOptions, 'url' | 'rootCrlUrl' | 'requestTimeout' | 'warn'> {
@@ -14,6 +20,26 @@ export interface IntelCollateralOptions extends Pick<PcsOptions, 'url' | 'rootCr
 export function intelCollateral(options: IntelCollateralOptions = {}): PcsEndorsements {
   const { folder, ...others } = options
   return new PcsEndorsements({
+    ...others,
+    fetch: globalThis.fetch,
+    now: Date.now,
+    timeout: ms => AbortSignal.timeout(ms),
+    ...(folder === undefined ? {} : { store: collateralFolder(folder) }),
+  })
+}
+
+/** Where AMD's certificates come from, and where they are kept. */
+export interface AmdCollateralOptions extends Pick<KdsOptions, 'url' | 'requestTimeout' | 'warn'> {
+  /** A folder to keep answers in beyond the life of the process; made if it is not there. In memory only, if absent. */
+  readonly folder?: string
+}
+
+/** Certificates and revocation lists for SEV-SNP, for the `endorsements` of a Verifier: from AMD's key distribution
+ *  service, or from a cache of one's own. With it the Verifier touches the network, when a report needs what it does not
+ *  hold yet. */
+export function amdCollateral(options: AmdCollateralOptions = {}): KdsEndorsements {
+  const { folder, ...others } = options
+  return new KdsEndorsements({
     ...others,
     fetch: globalThis.fetch,
     now: Date.now,

@@ -9,7 +9,13 @@ export { AlertDescription, AlertReceived, alertName, MisuseError, ProtocolError 
 export { ConnectionEnded } from '../tls/index.js'
 export { CertificateError } from '../x509/index.js'
 export { AttestedAgent, type AttestedAgentOptions } from './agent.js'
-export { collateralFolder, type IntelCollateralOptions, intelCollateral } from './collateral.js'
+export {
+  type AmdCollateralOptions,
+  amdCollateral,
+  collateralFolder,
+  type IntelCollateralOptions,
+  intelCollateral,
+} from './collateral.js'
 export { connect } from './connect.js'
 export { ConnectionReset, HandshakeTimeout } from './errors.js'
 export { AttestedHttpsServer, attestedSocketOf, createHttpsServer, type HttpsServerOptions } from './https-server.js'

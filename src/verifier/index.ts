@@ -4,6 +4,7 @@ export {
   type CollateralStore,
   type DatedItem,
 } from './collateral/cache.js'
+export { KdsEndorsements, type KdsOptions } from './collateral/kds.js'
 export { combinedEndorsements, PcsEndorsements, type PcsOptions } from './collateral/pcs.js'
 export { type CorimPolicyOptions, endorsementsOfCorims, policyOfCorims, rootsOfCorims } from './corim.js'
 export { type EmbeddedVerifierOptions, embeddedVerifier } from './embedded.js'

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { SimulatedIntel } from '#src/attester/index.js'
-import { tdxPlatform } from '#src/evidence/index.js'
-import { collateralFolder, intelCollateral } from '#src/node/index.js'
+import { SimulatedAmd, SimulatedIntel } from '#src/attester/index.js'
+import { snpPlatform, tdxPlatform } from '#src/evidence/index.js'
+import { amdCollateral, collateralFolder, intelCollateral } from '#src/node/index.js'
 
 const now = Date.now()
 const intel = new SimulatedIntel({ now })
@@ -30,12 +31,17 @@ async function withPccs(use: (url: string, asked: readonly string[]) => Promise<
     else if (url.endsWith('/rootcacrl')) response.end(Buffer.from(collateral.rootCrl).toString('hex'))
     else response.writeHead(404).end()
   })
+  await listening(server, url => use(url, asked))
+}
+
+/** Has a server on loopback, for as long as `use` takes. */
+async function listening(server: Server, use: (url: string) => Promise<void>): Promise<void> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   assert.ok(address && typeof address === 'object')
   try {
-    await use(`http://127.0.0.1:${address.port}`, asked)
+    await use(`http://127.0.0.1:${address.port}`)
   } finally {
     server.close()
     server.closeAllConnections()
@@ -87,5 +93,35 @@ describe('a folder of collateral', () => {
       assert.deepEqual([...((await store.read('../a')) ?? [])], [4])
       assert.equal(readdirSync(folder).length, 1)
     })
+  })
+})
+
+describe('AMD’s certificates in Node', () => {
+  const amd = new SimulatedAmd({ now })
+  const platform = amd.platform()
+  const [vcek, ask] = platform.chain
+  const snpNeeds = snpPlatform.needs?.(snpPlatform.decode(platform.report({}))) ?? []
+
+  test('come from the service, and after a restart from the folder', async () => {
+    const asked: string[] = []
+    const server = createServer(({ url = '' }, response) => {
+      asked.push(url)
+      if (url.endsWith('/cert_chain')) response.end(new X509Certificate(ask ?? '').toString() + amd.rootPem)
+      else if (url.endsWith('/crl')) response.end(amd.revocationList({ issuedAt: now - 3_600_000 }))
+      else if (url.includes(Buffer.from(platform.fields.chipId).toString('hex'))) response.end(vcek)
+      else response.writeHead(404).end()
+    })
+    await withFolder(folder =>
+      listening(server, async url => {
+        for (let start = 0; start < 2; start++) {
+          const { sevSnp } = await amdCollateral({ url, folder }).gather(snpNeeds, { at: now, signal })
+          assert.ok(sevSnp?.issuerCertificate('milan', 'VCEK'))
+          assert.ok(sevSnp?.revocationList('milan'))
+          const { chipId, reportedTcb } = snpPlatform.decode(platform.report({})).report
+          assert.ok(sevSnp?.signingCertificate({ line: 'milan', kind: 'VCEK', chipId, reportedTcb }))
+        }
+        assert.equal(asked.length, 3)
+      }),
+    )
   })
 })

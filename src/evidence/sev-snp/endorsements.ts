@@ -3,11 +3,13 @@ import type { ProductLine } from './product-line.js'
 
 /** What AMD's key distribution service has to say about a platform. */
 export interface SnpEndorsements {
+  /** Whether nothing is to be appraised without the revocation list of its line; false unless said. */
+  readonly asksForRevocation?: boolean
   /** The certificate of the key that signed a report, where the report did not bring it: DER. */
   signingCertificate(query: SigningCertificateQuery): Uint8Array | undefined
   /** The certificate of what issues those of that line: ASK for VCEKs, ASVK for VLEKs. DER. */
   issuerCertificate(line: ProductLine, kind: 'VCEK' | 'VLEK'): Uint8Array | undefined
-  /** The revocation list that the root of that line signs; undefined: revocation is not looked at. */
+  /** The revocation list that the root of that line signs; undefined: there is none. */
   revocationList(line: ProductLine): Crl | undefined
 }
 

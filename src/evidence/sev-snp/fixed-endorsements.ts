@@ -1,6 +1,6 @@
 import { hex, utf8 } from '../../bytes/index.js'
 import { hash } from '../../crypto/index.js'
-import { type Certificate, type Crl, parseCertificate, parseCrl } from '../../x509/index.js'
+import { type Certificate, type Crl, certificatesIn, crlsIn, parseCertificate, parseCrl } from '../../x509/index.js'
 import { type EndorsementKey, endorsementKeyOf, isOfChip } from './endorsement-key.js'
 import type { SigningCertificateQuery, SnpEndorsements } from './endorsements.js'
 import { issuerOf, lineOfRoot, type ProductLine } from './product-line.js'
@@ -22,6 +22,13 @@ export class FixedSnpEndorsements implements SnpEndorsements {
   readonly #issuers = new Map<string, Uint8Array>()
   readonly #lists = new Map<ProductLine, Crl>()
 
+  /** @param text certificates and revocation lists in PEM, as the answers of AMD's key distribution service one after the
+   *    other; the roots among them are passed over, for they are believed by the Verifier's own only
+   *  @throws as the constructor does */
+  static fromPem(text: string): FixedSnpEndorsements {
+    return new FixedSnpEndorsements({ certificates: certificatesIn(text), revocationLists: crlsIn(text) })
+  }
+
   /** @throws CertificateError or MessageError if one of them cannot be read
    *  @throws TypeError if one of them is by its name none of AMD's, or there are two where one can be used */
   constructor({ certificates = [], revocationLists = [] }: FixedSnpEndorsementsOptions) {
@@ -36,6 +43,7 @@ export class FixedSnpEndorsements implements SnpEndorsements {
   }
 
   #keep(certificate: Certificate): void {
+    if (lineOfRoot(certificate.subject)) return
     const issuer = issuerOf(certificate.subject)
     if (issuer) keepOne(this.#issuers, `${issuer.kind} ${issuer.line}`, certificate.der, 'issuers')
     else this.#signers.push({ der: certificate.der, key: endorsementKeyOf(certificate) })

@@ -1,12 +1,14 @@
 import { hex } from '../../bytes/index.js'
-import { type Certificate, CertificateError, describeName, parseCertificate } from '../../x509/index.js'
-import { MissingEndorsement } from '../endorsements.js'
+import { MessageError } from '../../rats/index.js'
+import { type Certificate, CertificateError, type Crl, describeName, parseCertificate } from '../../x509/index.js'
+import { type EndorsementErrorCode, type EndorsementNeed, MissingEndorsement } from '../endorsements.js'
 import { Assertion, type Finding, failed, passed } from '../finding.js'
 import type { Origin, OriginInputs, Platform } from '../format.js'
 import type { TrustedChain } from '../platform-roots.js'
 import type { PlatformFacts } from '../reference-values.js'
 import { type CertificateTable, decodeCertificateTable } from './certificate-table.js'
 import { type EndorsementKey, endorsementKeyOf, isOfChip } from './endorsement-key.js'
+import { issuerNeed, revocationNeed, signerNeed } from './kds.js'
 import type { ProductLine } from './product-line.js'
 import { decodeReport, lineOfReport, REPORT_LENGTH, type SnpReport } from './report.js'
 import { partsOf, tcbParts, tcbVersion } from './tcb-version.js'
@@ -59,6 +61,8 @@ export const snpPlatform: Platform<SnpEvidence> = {
     }
   },
 
+  needs: needsOf,
+
   checkOrigin(evidence, inputs) {
     const { report } = evidence
     const found = findCertificate(evidence, inputs)
@@ -78,6 +82,26 @@ export const snpPlatform: Platform<SnpEvidence> = {
   factsOf: ({ report }, { claims }) => factsOf(report, claims),
 }
 
+/** What the host has not given, and the revocation list. */
+function needsOf({ report, certificates }: SnpEvidence): readonly EndorsementNeed[] {
+  const { signingKey: kind, chipId, reportedTcb } = report
+  const sent = kind === 'VCEK' ? certificates.vcek : certificates.vlek
+  const line = lineOfReport(report) ?? (sent && lineOfCertificate(sent))
+  const signers = sent ? [] : [signerNeed({ kind, line, chipId, reportedTcb }) ?? []]
+  const issuers = line === undefined || certificates.ask ? [] : [issuerNeed(line, kind)]
+  return [...signers.flat(), ...issuers, ...(line === undefined ? [] : [revocationNeed(line)])]
+}
+
+/** Undefined where it cannot be told: the appraisal will say why. */
+function lineOfCertificate(der: Uint8Array): ProductLine | undefined {
+  try {
+    return endorsementKeyOf(parseCertificate(der)).line
+  } catch (error) {
+    if (error instanceof CertificateError || error instanceof MessageError) return undefined
+    throw error
+  }
+}
+
 /** The certificate of the key that the report says it was signed with. */
 function findCertificate(
   { report, certificates }: SnpEvidence,
@@ -91,6 +115,7 @@ function findCertificate(
     throw new MissingEndorsement(
       `there is no ${kind} certificate for the platform of the report`,
       'let the guest send the certificate table of the extended report, or configure a source of VCEK certificates',
+      { kind: 'sev-snp-vcek' },
     )
   }
   try {
@@ -126,6 +151,7 @@ function checkCertificates(
     throw new MissingEndorsement(
       `there is no certificate of what issues ${report.signingKey}s of ${line}`,
       'let the guest send the certificate table of the extended report, or configure the ASK and ASVK of the product line',
+      { kind: 'sev-snp-issuer' },
     )
   }
   const subject = {
@@ -156,6 +182,9 @@ function checkRevocation(
 ): readonly Finding[] {
   const crl = endorsements.sevSnp?.revocationList(line)
   const root = path.at(-1)
+  if (!crl && endorsements.sevSnp?.asksForRevocation) {
+    throw new MissingEndorsement(`the revocation list of ${line} is not at hand`, NEWER_LIST, { kind: 'sev-snp-crl' })
+  }
   if (!crl || !root) return []
   const subject = {
     name: 'revocation',
@@ -166,10 +195,10 @@ function checkRevocation(
     crl.check(root, at)
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error
-    throw new MissingEndorsement(
-      `the revocation list of ${line} cannot be used: ${error.message}`,
-      'get the revocation list of the product line anew from AMD’s key distribution service',
-    )
+    throw new MissingEndorsement(`the revocation list of ${line} cannot be used: ${error.message}`, NEWER_LIST, {
+      kind: 'sev-snp-crl',
+      code: codeOf(crl, at),
+    })
   }
   const revoked = path.find(
     certificate => certificate.issuer.equals(root.subject) && crl.isRevoked(certificate.serialNumber),
@@ -179,6 +208,13 @@ function checkRevocation(
   return [
     failed({ ...subject, actual: `${describeName(revoked.subject)} is revoked` }, remedy, 'instance-identity', 96),
   ]
+}
+
+const NEWER_LIST = 'get the revocation list of the product line anew from AMD’s key distribution service'
+
+function codeOf({ thisUpdate, nextUpdate }: Crl, at: number): EndorsementErrorCode {
+  if (nextUpdate !== undefined && at > nextUpdate) return 'ERR_ENDORSEMENT_EXPIRED'
+  return at < thisUpdate ? 'ERR_ENDORSEMENT_NOT_YET_VALID' : 'ERR_ENDORSEMENT_INVALID'
 }
 
 /** The key has to be the one that this platform has at the TCB that it reports: AMD derives it from chip and TCB. */

@@ -13,6 +13,7 @@ import {
   pcsRequest,
   readPcsAnswer,
 } from '../../evidence/index.js'
+import { boundedBody } from './body.js'
 import { CollateralCache, type CollateralStore } from './cache.js'
 
 /** Where Intel's collateral is fetched, and by what. */
@@ -35,8 +36,8 @@ export interface PcsOptions {
   readonly warn?: (sentence: string) => void
 }
 
-/** Collateral for SGX and TDX from Intel's PCS or a PCCS, fetched when a quote needs it and kept while it is good. It is
- *  the one thing of a Verifier that touches the network, and only what is made here does. */
+/** Collateral for SGX and TDX from Intel's PCS or a PCCS, fetched when a quote needs it and kept while it is good. Such
+ *  sources are the only part of a Verifier that touches the network. */
 export class PcsEndorsements implements EndorsementSource {
   /** Which service it is asks for nothing that Intel has not signed: it has no part in any verdict. */
   readonly digest = hex(hash('sha256', utf8('collateral of Intel’s')))
@@ -93,26 +94,6 @@ async function load(need: EndorsementNeed, options: PcsOptions, signal: AbortSig
 
 const INTEL_PCS_URL = 'https://api.trustedservices.intel.com'
 
-/** The service is not trusted with our memory. */
-async function boundedBody(response: Response, url: string): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  let length = 0
-  const reader = response.body?.getReader()
-  for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
-    parts.push(next.value)
-    length += next.value.length
-    if (length > MAX_BODY) {
-      // Whether the service hears of it changes nothing here.
-      reader?.cancel().catch(() => undefined)
-      throw new Error(`${url} answers with more than ${MAX_BODY} bytes`)
-    }
-  }
-  return concat(...parts)
-}
-
-/** The largest CRLs of Intel's have a tenth. */
-const MAX_BODY = 8 << 20
-
 /** An answer as it is stored: its header in a first line, then its body. */
 function encodeAnswer(body: Uint8Array, issuerChain: string | undefined): Uint8Array {
   return concat(utf8(`${issuerChain ?? ''}\n`), body)
@@ -149,6 +130,13 @@ function merged(all: readonly Endorsements[]): Endorsements {
       for (const one of all) {
         const key = one.instanceKeys.keyOf(kind, id)
         if (key) return key
+      }
+      return undefined
+    },
+    secretOf(kind, id) {
+      for (const one of all) {
+        const secret = one.instanceKeys.secretOf?.(kind, id)
+        if (secret) return secret
       }
       return undefined
     },
