@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { NamedGroup, SignatureScheme, systemEntropy } from 'attested-tls/crypto'
 import {
   type Authentication,
+  type CertificateCompression,
   CertificateType,
   type ClientConfig,
   defaultCertificateSchemes,
@@ -96,6 +97,7 @@ function common(current: Current, credentials: Credentials, shared: Shared) {
     certificateSchemes: defaultCertificateSchemes,
     recordSizeLimit: undefined,
     maxCertificateLength: flags.number('-max-cert-list') ?? 102_400,
+    certificateCompression: compressionsOf(flags),
     hasKeyLog: flags.has('-export-traffic-secrets'),
     plug: undefined,
     preSharedKeys: credentials.psks,
@@ -109,6 +111,30 @@ function common(current: Current, credentials: Credentials, shared: Shared) {
       return flags.has('-async') ? Promise.resolve(chosen) : chosen
     },
   }
+}
+
+/** The mock algorithms of the runner: one makes longer, one shorter, one never does the same twice. */
+const COMPRESSIONS: readonly CertificateCompression[] = [
+  {
+    algorithm: 0xff02,
+    compress: certificate => Buffer.concat([Uint8Array.of(1, 2, 3, 4), certificate]),
+    decompress: compressed => compressed.subarray(4),
+  },
+  {
+    algorithm: 0xff01,
+    compress: certificate => certificate.subarray(2),
+    decompress: compressed => Buffer.concat([Uint8Array.of(0, 0), compressed]),
+  },
+  {
+    algorithm: 0xff03,
+    compress: certificate => Buffer.concat([systemEntropy.bytes(1), certificate]),
+    decompress: compressed => compressed.subarray(1),
+  },
+]
+
+function compressionsOf(flags: Flags): readonly CertificateCompression[] {
+  if (flags.has('-install-cert-compression-algs')) return COMPRESSIONS
+  return COMPRESSIONS.filter(({ algorithm }) => algorithm === flags.number('-install-one-cert-compression-alg'))
 }
 
 const TLS_FALLBACK_SCSV = 0x5600

@@ -1,4 +1,5 @@
 export { type AeadAlgorithm, AeadKey, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead.js'
+export { brotliCompression, zlibCompression } from './compression.js'
 export { rawEcdsaSignature } from './ecdsa.js'
 export { systemEntropy } from './entropy.js'
 export { type HashName, hash, hashLength, RunningHash } from './hash.js'

@@ -3,6 +3,7 @@ import type { KeyShare, NamedGroup } from '../crypto/index.js'
 import { ProtocolError } from './alert.js'
 import { checkAuthentication, makeCertificate, ownCertificateType, readCertificate } from './authentication.js'
 import type { Carrier } from './carrier.js'
+import { acceptedCompressions, certificateMessages, compressed, decompressed } from './certificate-compression.js'
 import { checkCertificateVerify, makeCertificateVerify } from './certificate-verify.js'
 import { type Suite, suiteOf } from './cipher-suite.js'
 import type { ClientConfig } from './config.js'
@@ -300,6 +301,8 @@ function helloExtensions(
   values.push(extensionValue(ext.signatureAlgorithmsCert.client_hello, [...config.certificateSchemes]))
   if (config.alpn.length > 0) values.push(extensionValue(ext.alpn.client_hello, [...config.alpn]))
   if (config.asksForOcsp) values.push(extensionValue(ext.statusRequest.client_hello, ext.OCSP_REQUEST))
+  const compressions = acceptedCompressions(config)
+  if (compressions.length > 0) values.push(extensionValue(ext.compressCertificate.client_hello, compressions))
   if (config.recordSizeLimit !== undefined) {
     values.push(extensionValue(ext.recordSizeLimit.client_hello, config.recordSizeLimit))
   }
@@ -528,12 +531,13 @@ function* readServerAuthentication(
   certificateType: number | undefined,
   needsRequest: boolean,
 ): Step<{ readonly request: Request | undefined; readonly peer: PeerIdentity }> {
-  const { certificate, certificate_request, certificate_verify } = HandshakeType
-  let message = yield* needsRequest ? receive(certificate_request) : receive(certificate_request, certificate)
+  const { certificate_request, certificate_verify } = HandshakeType
+  const certificate = certificateMessages(hs.config)
+  let message = yield* needsRequest ? receive(certificate_request) : receive(certificate_request, ...certificate)
   let request: Request | undefined
   if (message.type === certificate_request) {
     request = readCertificateRequest(hs, message)
-    message = yield* receive(certificate)
+    message = yield* receive(...certificate)
   }
   const plugged = hs.config.plug?.certificateType(view, 'server')
   const type = certificateType ?? plugged ?? ext.CertificateType.X509
@@ -541,7 +545,7 @@ function* readServerAuthentication(
     // RFC 7250 §4.2: without the extension in the answer it is X.509, which a client need not take.
     throw new ProtocolError('unsupported_certificate', `the server sends certificate type ${type}, which is not taken`)
   }
-  const authentication = readCertificate(hs.table, message, type, sent.types)
+  const authentication = readCertificate(hs.table, decompressed(hs.config, message), type, sent.types)
   if (!authentication) throw new ProtocolError('decode_error', 'the server sends no certificate')
   hs.transcript.add(message.raw)
   const peer = yield* checkAuthentication(() => view, hs.config.peer, hs.config.plug, authentication)
@@ -591,7 +595,8 @@ function* sendAuthentication(hs: ClientState, view: View, request: Request, cert
     }),
   )
   const credential = config.plug ? yield* config.plug.prove(view, own) : own
-  hs.send(makeCertificate(credential, EMPTY, asksForOcsp))
+  const accepted = request.extensions.get(ext.compressCertificate.certificate_request)
+  hs.send(compressed(config, accepted, makeCertificate(credential, EMPTY, asksForOcsp)))
   if (!credential) return
   hs.send(yield* makeCertificateVerify('client', credential.key, schemes, hs.transcript.digest(), carrier))
 }

@@ -1,4 +1,5 @@
 import type { Entropy, HashName } from '../crypto/index.js'
+import type { CertificateCompression } from './certificate-compression.js'
 import type { Suite } from './cipher-suite.js'
 import type { Authentication, Credential } from './credential.js'
 import type { EarlyDataPolicy } from './early-data.js'
@@ -28,6 +29,8 @@ export interface CommonConfig {
   readonly recordSizeLimit: number | undefined
   /** The largest Certificate message that we take, in bytes. */
   readonly maxCertificateLength: number
+  /** Ways to compress certificates, in order of preference; none by default. */
+  readonly certificateCompression?: readonly CertificateCompression[]
   /** Whether secrets are yielded as `keylog` events. */
   readonly hasKeyLog: boolean
   readonly plug: Plug | undefined

@@ -26,6 +26,7 @@ import { type ExtensionRow, extension } from './extension-table.js'
  *   application_layer_protocol_neg.  CH, EE        RFC 7301 §3.1
  *   client_certificate_type          CH, EE        RFC 7250 §3
  *   server_certificate_type          CH, EE        RFC 7250 §3
+ *   compress_certificate             CH, CR        RFC 8879 §3
  *   record_size_limit                CH, EE        RFC 8449 §4
  *   pre_shared_key                   CH, SH        RFC 8446 §4.2.11
  *   early_data                       CH, EE, NST   RFC 8446 §4.2.10
@@ -143,6 +144,18 @@ export const serverCertificateType = extension(20, 'server_certificate_type', {
   encrypted_extensions: uint8,
 })
 
+const CompressionAlgorithms = checked(
+  uint16List(2, 254),
+  list => new Set(list).size === list.length,
+  'an algorithm is named twice',
+)
+
+/** compress_certificate (RFC 8879 §3). */
+export const compressCertificate = extension(27, 'compress_certificate', {
+  client_hello: CompressionAlgorithms,
+  certificate_request: CompressionAlgorithms,
+})
+
 /** record_size_limit (RFC 8449 §4). */
 export const recordSizeLimit = extension(28, 'record_size_limit', {
   client_hello: uint16,
@@ -237,6 +250,7 @@ export const baseRows: readonly ExtensionRow[] = [
   alpn,
   clientCertificateType,
   serverCertificateType,
+  compressCertificate,
   recordSizeLimit,
   preSharedKey,
   earlyData,

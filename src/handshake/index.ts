@@ -8,6 +8,7 @@ export {
   ProtocolError,
 } from './alert.js'
 export type { Carrier, Direction, Epoch } from './carrier.js'
+export type { CertificateCompression } from './certificate-compression.js'
 export { CipherSuite, type Suite, suiteOf } from './cipher-suite.js'
 export { clientHandshake } from './client.js'
 export type {

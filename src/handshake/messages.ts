@@ -31,6 +31,7 @@ export const HandshakeType = {
   client_certificate_request: 17,
   finished: 20,
   key_update: 24,
+  compressed_certificate: 25,
   message_hash: 254,
 } as const
 
@@ -237,6 +238,7 @@ export function messageLimit(
 ): number {
   switch (type) {
     case HandshakeType.certificate:
+    case HandshakeType.compressed_certificate:
       return maxCertificateLength
     case HandshakeType.key_update:
     case HandshakeType.finished:

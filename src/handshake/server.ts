@@ -9,6 +9,7 @@ import {
   recheckPeer,
 } from './authentication.js'
 import type { Carrier } from './carrier.js'
+import { acceptedCompressions, certificateMessages, compressed, decompressed } from './certificate-compression.js'
 import { checkCertificateVerify, makeCertificateVerify } from './certificate-verify.js'
 import { type Suite, suiteOf } from './cipher-suite.js'
 import { checkSecondHello, constantHash, isSameExtension, type Offer, readClientHello } from './client-hello.js'
@@ -514,6 +515,10 @@ function sendCertificateRequest(hs: ServerState): void {
     extensionValue(ext.signatureAlgorithms.certificate_request, [...signatureSchemes]),
     extensionValue(ext.signatureAlgorithmsCert.certificate_request, [...certificateSchemes]),
   ]
+  const compressions = acceptedCompressions(hs.config)
+  if (compressions.length > 0) {
+    extensions.push(extensionValue(ext.compressCertificate.certificate_request, compressions))
+  }
   if (certificateAuthorities.length > 0) {
     extensions.push(extensionValue(ext.certificateAuthorities.certificate_request, [...certificateAuthorities]))
   }
@@ -542,7 +547,8 @@ function* sendAuthentication(hs: ServerState, offer: Offer, view: View, certific
   )
   const credential = config.plug ? yield* config.plug.prove(view, own) : own
   if (!credential) throw new ProtocolError('handshake_failure', 'the server has no credential that the client takes')
-  hs.send(makeCertificate(credential, EMPTY, asksForOcsp))
+  const accepted = offer.extensions.get(ext.compressCertificate.client_hello)
+  hs.send(compressed(config, accepted, makeCertificate(credential, EMPTY, asksForOcsp)))
   hs.send(yield* makeCertificateVerify('server', credential.key, schemes, hs.transcript.digest(), hs.carrier))
 }
 
@@ -563,8 +569,8 @@ function* readClientAuthentication(
   certificateType: number,
 ): Step<PeerIdentity | undefined> {
   const { config } = hs
-  const message = yield* receive(HandshakeType.certificate)
-  const authentication = readCertificate(hs.table, message, certificateType, REQUESTED_OF_CLIENT)
+  const message = yield* receive(...certificateMessages(config))
+  const authentication = readCertificate(hs.table, decompressed(config, message), certificateType, REQUESTED_OF_CLIENT)
   hs.transcript.add(message.raw)
   if (!authentication) {
     if (config.plug) yield* config.plug.examine(view, null, null)

@@ -223,6 +223,7 @@ describe('an extension in the wrong message is refused:', () => {
       '16 application_layer_protocol_negotiation': 'CH EE',
       '19 client_certificate_type': 'CH EE',
       '20 server_certificate_type': 'CH EE',
+      '27 compress_certificate': 'CH CR',
       '28 record_size_limit': 'CH EE',
       '41 pre_shared_key': 'CH SH',
       '42 early_data': 'CH EE NST',
