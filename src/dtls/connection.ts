@@ -68,6 +68,8 @@ export class DtlsConnection implements Carrier {
   readonly #datagrams: Datagrams
   readonly #keyLog: KeyLog
   #writing: OutgoingEpoch
+  /** Server: the epoch of its flight, until the client has shown that it has the keys of the next one. */
+  #surelyRead: OutgoingEpoch | undefined
   #machine: Machine<Established> | undefined
   #control: ControlChannel | undefined
   #established: Established | undefined
@@ -335,6 +337,7 @@ export class DtlsConnection implements Carrier {
   #readHandshake(number: RecordNumber, content: Uint8Array): void {
     const fragments = this.#fragmentsOf(number, content)
     const level = levelOf(number.epoch)
+    if (level === epochNumber.handshake) this.#surelyRead = undefined
     let isKept = fragments.length > 0
     let isUrgent = false
     let isRepeated = false
@@ -505,6 +508,7 @@ export class DtlsConnection implements Carrier {
   }
 
   #changeWritingKeys(number: number, secret: TrafficSecret, suite: Suite): void {
+    if (this.side === 'server' && number === epochNumber.application) this.#surelyRead = this.#writing
     this.#writing = new OutgoingEpoch(number, new RecordProtection(secret, suite))
     this.#writeSecret = secret
   }
@@ -560,7 +564,8 @@ export class DtlsConnection implements Carrier {
   }
 
   #sendAlert(level: number, description: number): void {
-    this.#datagrams.add(this.#writing.write(ContentType.alert, Uint8Array.of(level, description)))
+    const epoch = this.#surelyRead ?? this.#writing
+    this.#datagrams.add(epoch.write(ContentType.alert, Uint8Array.of(level, description)))
   }
 
   #end(error: Error): void {

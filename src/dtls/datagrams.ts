@@ -16,9 +16,11 @@ export class Datagrams {
     return this.#mtu
   }
 
-  /** Tries smaller ones. */
-  shrink(): void {
-    this.#mtu = LOWER_MTUS.find(lower => lower < this.#mtu) ?? this.#mtu
+  /** Tries smaller ones.   @param length of what does not come through: what fits into a smaller one did not fail for its
+   *  size */
+  shrink(length: number): void {
+    const lower = LOWER_MTUS.find(mtu => mtu < this.#mtu)
+    if (lower !== undefined && length > lower / 2) this.#mtu = lower
   }
 
   /** How many bytes the datagram has room for that is being filled. */

@@ -121,7 +121,9 @@ export class Flights {
 
   /** The peer sends again what was answered: the answer may be lost. */
   repeat(now: number): void {
-    if (now - this.#sentAt >= this.#timer.initial) this.#outbox.lose()
+    if (now - this.#sentAt < this.#timer.initial) return
+    this.#outbox.lose()
+    this.#timer.postpone(now)
   }
 
   /** Does what is due. @returns whether the peer is still to be hoped for */
@@ -129,7 +131,7 @@ export class Flights {
     if (this.#timer.deadline === undefined || now < this.#timer.deadline) return true
     this.#timer.backOff(now)
     // RFC 9147 §4.4: smaller datagrams may come through where these did not.
-    if (this.#timer.count >= PATIENCE) datagrams.shrink()
+    if (this.#timer.count >= PATIENCE) datagrams.shrink(this.#outbox.length)
     this.#outbox.lose()
     return !this.#timer.isExhausted
   }
@@ -142,4 +144,4 @@ export class Flights {
 }
 
 /** How often the same datagrams are lost before their size is thought to be the reason. */
-const PATIENCE = 2
+const PATIENCE = 3

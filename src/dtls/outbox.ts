@@ -26,6 +26,11 @@ export class Outbox {
     return this.#messages.length === 0
   }
 
+  /** How many bytes of bodies have not been acknowledged, at most. */
+  get length(): number {
+    return this.#messages.reduce((sum, { extent }) => sum + extent, 0)
+  }
+
   /** @param raw header and body in the form of RFC 8446 §4, kept
    *  @param onAcknowledged called when the peer has got it, at the latest when it answers */
   add(raw: Uint8Array, epoch: OutgoingEpoch, onAcknowledged?: () => void): void {
@@ -194,7 +199,7 @@ class OutgoingMessage {
   readonly #seq: number
   readonly #body: Uint8Array
   /** An empty message counts as one byte, for it has to arrive too. */
-  readonly #extent: number
+  readonly extent: number
 
   constructor(raw: Uint8Array, seq: number, epoch: OutgoingEpoch, onAcknowledged: (() => void) | undefined) {
     this.epoch = epoch
@@ -202,15 +207,15 @@ class OutgoingMessage {
     this.#type = raw[0]
     this.#seq = seq
     this.#body = raw.subarray(4)
-    this.#extent = Math.max(1, this.#body.length)
+    this.extent = Math.max(1, this.#body.length)
   }
 
   get isAcknowledged(): boolean {
-    return this.acknowledged.covers(this.#extent)
+    return this.acknowledged.covers(this.extent)
   }
 
   get unsent(): readonly Range[] {
-    return Ranges.missing(this.#extent, this.acknowledged, this.pending)
+    return Ranges.missing(this.extent, this.acknowledged, this.pending)
   }
 
   fragment(from: number, to: number): Fragment {

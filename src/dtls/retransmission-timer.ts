@@ -48,6 +48,11 @@ export class RetransmissionTimer {
     this.#deadline = now + this.#interval
   }
 
+  /** What it waits for has been done already: it waits as long again, if it does at all. */
+  postpone(now: number): void {
+    if (this.#deadline !== undefined) this.#deadline = now + this.#interval
+  }
+
   stop(): void {
     this.#deadline = undefined
     this.#count = 0

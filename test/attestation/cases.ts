@@ -1,4 +1,10 @@
-import type { AttestationCredential, AttestationModel, AttestationOptions } from '#src/attestation/index.js'
+import assert from 'node:assert/strict'
+import type {
+  AttestationCredential,
+  AttestationModel,
+  AttestationOptions,
+  AttestationStatus,
+} from '#src/attestation/index.js'
 import { bareKeys, FakeAttester, FakePresenter, FakeVerifier, type Side } from './support.js'
 
 /** How one side attests. */
@@ -36,12 +42,16 @@ function describe(way: Attesting | undefined): string {
 }
 
 /** The options of one side for a case: it proves itself in its way, and demands the way of the other side. */
-export function optionsFor({ client, server }: Case, side: Side): Omit<AttestationOptions, 'profile'> {
+export function optionsFor(
+  { client, server }: Case,
+  side: Side,
+  attester?: FakeAttester,
+): Omit<AttestationOptions, 'profile'> {
   const own = side === 'client' ? client : server
   const peer = side === 'client' ? server : client
   return {
     ...(own && {
-      ...(own.model === 'passport' ? { presenter: new FakePresenter() } : { attester: new FakeAttester() }),
+      ...(own.model === 'passport' ? { presenter: new FakePresenter() } : { attester: attester ?? new FakeAttester() }),
       ownCredentials: [own.credential],
       ...(own.credential === 'attestation-only' && { identityKey: bareKeys[side] }),
     }),
@@ -53,4 +63,26 @@ export function optionsFor({ client, server }: Case, side: Side): Omit<Attestati
 export function needsCertificate({ client, server }: Case, side: Side): boolean {
   if (side === 'client') return client?.credential === 'x509'
   return server?.credential !== 'attestation-only'
+}
+
+/** Checks what a side tells of the other, when its handshake is complete. */
+export function checkPeer(status: AttestationStatus | undefined, peer: Case['client']): void {
+  assert.equal(status?.isAttested, peer !== undefined)
+  assert.equal(status?.peer.negotiated?.model, peer?.model)
+  assert.equal(status?.peer.negotiated?.credential, peer?.credential)
+  assert.equal(status?.bindingLevel, levelOf(peer))
+  assert.equal(status?.isSimulated, peer !== undefined)
+  assert.deepEqual(status?.claims, peer ? { simulated: { measurement: 'good', place: 'lab' } } : {})
+}
+
+/** Checks what a side tells of itself. */
+export function checkOwn(status: AttestationStatus | undefined, own: Case['client']): void {
+  assert.equal(status?.own.isPresented, own !== undefined)
+  assert.equal(status?.own.negotiated?.model, own?.model)
+  assert.equal(status?.own.bindingLevel, levelOf(own))
+}
+
+function levelOf(way: Case['client']): number {
+  if (!way) return 0
+  return way.model === 'background-check' && way.credential === 'x509' ? 2 : 1
 }

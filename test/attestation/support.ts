@@ -265,6 +265,25 @@ export interface EndOptions {
   readonly tamper?: (bytes: Uint8Array) => Uint8Array
 }
 
+/** What one end is configured with, whatever its transport. */
+export function configFor(side: Side, options: EndOptions, { timer }: ManualTimers) {
+  const hasCertificate = options.hasCertificate ?? side === 'server'
+  const { now: at = NOW } = options
+  const now = typeof at === 'number' ? () => at : at
+  const environment: AttestationEnvironment = { now, timer, hasCertificate }
+  const attested = options.attestation
+    ? createAttestation({ profile: 'draft08', ...options.attestation }, side, environment).connect()
+    : undefined
+  const plug = attested && (options.alterPlug?.(attested.plug) ?? attested.plug)
+  const credential = hasCertificate ? credentialFor(side === 'client' ? 'client.test' : 'localhost') : null
+  const common = { now, hasKeyLog: false, plug, credentials: always(credential) }
+  const config =
+    side === 'client'
+      ? ({ side, config: clientConfig({ ...common, ...options.client }) } as const)
+      : ({ side, config: serverConfig({ ...common, maxCertificateLength: 2 ** 20, ...options.server }) } as const)
+  return { attested, config }
+}
+
 /** One end of a connection in memory. */
 export class End {
   readonly connection: TlsConnection
@@ -278,22 +297,11 @@ export class End {
 
   constructor(side: Side, options: EndOptions) {
     this.tamper = options.tamper ?? (bytes => bytes)
-    const hasCertificate = options.hasCertificate ?? side === 'server'
-    const { now: at = NOW } = options
-    const now = typeof at === 'number' ? () => at : at
-    const environment: AttestationEnvironment = { now, timer: this.timers.timer, hasCertificate }
-    const attested = options.attestation
-      ? createAttestation({ profile: 'draft08', ...options.attestation }, side, environment).connect()
-      : undefined
+    const { attested, config } = configFor(side, options, this.timers)
     this.attested = attested
     this.status = attested?.status
-    const plug = attested && (options.alterPlug?.(attested.plug) ?? attested.plug)
-    const credential = hasCertificate ? credentialFor(side === 'client' ? 'client.test' : 'localhost') : null
-    const common = { now, hasKeyLog: false, plug, credentials: always(credential) }
     this.connection =
-      side === 'client'
-        ? new TlsConnection('client', clientConfig({ ...common, ...options.client }))
-        : new TlsConnection('server', serverConfig({ ...common, maxCertificateLength: 2 ** 20, ...options.server }))
+      config.side === 'client' ? new TlsConnection('client', config.config) : new TlsConnection('server', config.config)
   }
 
   get error(): Error | undefined {
