@@ -163,7 +163,7 @@ function defaultShares(groups: readonly number[]): readonly number[] {
 }
 
 function isPostQuantum(group: number): boolean {
-  return group === NamedGroup.X25519MLKEM768
+  return group === NamedGroup.X25519MLKEM768 || group === NamedGroup.MLKEM1024
 }
 
 function isOurType(type: number): boolean {

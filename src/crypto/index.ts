@@ -5,7 +5,7 @@ export { systemEntropy } from './entropy.js'
 export { type HashName, hash, hashLength, RunningHash } from './hash.js'
 export { equalSecrets, hkdfExtract, MacKey } from './hkdf.js'
 export { MaskKey, SAMPLE_LENGTH } from './mask.js'
-export { mlKem768 } from './ml-kem.js'
+export { mlKem768, mlKem1024 } from './ml-kem.js'
 export {
   answerKeyShare,
   type Entropy,

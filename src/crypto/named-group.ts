@@ -1,13 +1,15 @@
 import { createECDH, createPublicKey, diffieHellman, type ECDH, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { mlKem768 } from './ml-kem.js'
+import { mlKem768, mlKem1024 } from './ml-kem.js'
 
-/** NamedGroup (RFC 8446 §4.2.7; X25519MLKEM768 of draft-ietf-tls-ecdhe-mlkem §4). */
+/** NamedGroup (RFC 8446 §4.2.7; X25519MLKEM768 of draft-ietf-tls-ecdhe-mlkem §4; MLKEM1024 of
+ *  draft-ietf-tls-mlkem §4). */
 export const NamedGroup = {
   secp256r1: 0x0017,
   secp384r1: 0x0018,
   secp521r1: 0x0019,
   x25519: 0x001d,
   X25519MLKEM768: 0x11ec,
+  MLKEM1024: 0x0202,
 } as const
 export type NamedGroup = (typeof NamedGroup)[keyof typeof NamedGroup]
 
@@ -42,6 +44,8 @@ export function generateKeyShare(group: NamedGroup): KeyShare {
       return new X25519Share()
     case NamedGroup.X25519MLKEM768:
       return new HybridShare()
+    case NamedGroup.MLKEM1024:
+      return new KemShare()
     default:
       return new EcShare(group)
   }
@@ -51,6 +55,7 @@ export function generateKeyShare(group: NamedGroup): KeyShare {
  *  with a ciphertext. */
 export function answerKeyShare(group: NamedGroup, peer: Uint8Array): { keyExchange: Uint8Array; secret: Uint8Array } {
   if (group === NamedGroup.X25519MLKEM768) return answerHybrid(peer)
+  if (group === NamedGroup.MLKEM1024) return answerKem(peer)
   const share = generateKeyShare(group)
   return { keyExchange: share.keyExchange, secret: share.complete(peer) }
 }
@@ -127,6 +132,30 @@ const EC_GROUPS: Readonly<Record<number, { name: string; title: string; length: 
   [NamedGroup.secp256r1]: { name: 'prime256v1', title: 'secp256r1', length: 65 },
   [NamedGroup.secp384r1]: { name: 'secp384r1', title: 'secp384r1', length: 97 },
   [NamedGroup.secp521r1]: { name: 'secp521r1', title: 'secp521r1', length: 133 },
+}
+
+/** MLKEM1024 (draft-ietf-tls-mlkem §4): the KEM alone. */
+class KemShare implements KeyShare {
+  readonly group = NamedGroup.MLKEM1024
+  readonly keyExchange: Uint8Array
+  readonly #kem = mlKem1024.generate()
+
+  constructor() {
+    this.keyExchange = this.#kem.encapsulationKey
+  }
+
+  complete(peer: Uint8Array): Uint8Array {
+    if (peer.length === mlKem1024.ciphertextLength) return this.#kem.decapsulate(peer)
+    throw new KeyExchangeError(`an MLKEM1024 answer has ${mlKem1024.ciphertextLength} bytes, not ${peer.length}`)
+  }
+}
+
+function answerKem(peer: Uint8Array): { keyExchange: Uint8Array; secret: Uint8Array } {
+  const length = mlKem1024.encapsulationKeyLength
+  if (peer.length !== length) throw new KeyExchangeError(`an MLKEM1024 share has ${length} bytes, not ${peer.length}`)
+  const kem = mlKem1024.encapsulate(peer)
+  if (!kem) throw new KeyExchangeError('the ML-KEM-1024 encapsulation key is not valid')
+  return { keyExchange: kem.ciphertext, secret: kem.sharedSecret }
 }
 
 /** X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem §4): the ML-KEM half stands first in shares and in the secret. */

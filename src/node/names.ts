@@ -106,6 +106,7 @@ const GROUPS: ReadonlyMap<string, number> = new Map<string, number>([
   ['secp384r1', NamedGroup.secp384r1],
   ['secp521r1', NamedGroup.secp521r1],
   ['x25519mlkem768', NamedGroup.X25519MLKEM768],
+  ['mlkem1024', NamedGroup.MLKEM1024],
   ['p-256', NamedGroup.secp256r1],
   ['p-384', NamedGroup.secp384r1],
   ['p-521', NamedGroup.secp521r1],
@@ -131,4 +132,5 @@ const EPHEMERAL_KEYS: ReadonlyMap<number, EphemeralKey> = new Map([
   [NamedGroup.secp384r1, { type: 'ECDH', name: 'secp384r1', size: 384 }],
   [NamedGroup.secp521r1, { type: 'ECDH', name: 'secp521r1', size: 521 }],
   [NamedGroup.X25519MLKEM768, { type: 'TLSGroup', name: 'X25519MLKEM768' }],
+  [NamedGroup.MLKEM1024, { type: 'TLSGroup', name: 'MLKEM1024' }],
 ])

@@ -15,6 +15,7 @@ import {
   KeyExchangeError,
   MacKey,
   mlKem768,
+  mlKem1024,
   NamedGroup,
   PublicKey,
   SignatureScheme,
@@ -232,23 +233,28 @@ describe('key exchange', () => {
   })
 })
 
-describe('ML-KEM-768', () => {
-  test('rejects implicitly: a wrong ciphertext gives another secret, not an error', () => {
-    const { encapsulationKey, decapsulate } = mlKem768.generate()
-    const { ciphertext, sharedSecret } = mlKem768.encapsulate(encapsulationKey) ?? assert.fail()
-    assert.equal(hex(decapsulate(ciphertext)), hex(sharedSecret))
-    const changed = Uint8Array.from(ciphertext)
-    changed[0] = (changed[0] ?? 0) ^ 1
-    assert.equal(decapsulate(changed).length, 32)
-    assert.notEqual(hex(decapsulate(changed)), hex(sharedSecret))
-  })
+for (const [name, kem] of [
+  ['ML-KEM-768', mlKem768],
+  ['ML-KEM-1024', mlKem1024],
+] as const) {
+  describe(name, () => {
+    test('rejects implicitly: a wrong ciphertext gives another secret, not an error', () => {
+      const { encapsulationKey, decapsulate } = kem.generate()
+      const { ciphertext, sharedSecret } = kem.encapsulate(encapsulationKey) ?? assert.fail()
+      assert.equal(hex(decapsulate(ciphertext)), hex(sharedSecret))
+      const changed = Uint8Array.from(ciphertext)
+      changed[0] = (changed[0] ?? 0) ^ 1
+      assert.equal(decapsulate(changed).length, 32)
+      assert.notEqual(hex(decapsulate(changed)), hex(sharedSecret))
+    })
 
-  test('checks the encapsulation key (FIPS 203 §7.2)', () => {
-    // Coefficients of 2^12 - 1 are not reduced modulo 3329.
-    assert.equal(mlKem768.encapsulate(new Uint8Array(1184).fill(0xff)), null)
-    assert.equal(mlKem768.encapsulate(new Uint8Array(1183)), null)
+    test('checks the encapsulation key (FIPS 203 §7.2)', () => {
+      // Coefficients of 2^12 - 1 are not reduced modulo 3329.
+      assert.equal(kem.encapsulate(new Uint8Array(kem.encapsulationKeyLength).fill(0xff)), null)
+      assert.equal(kem.encapsulate(new Uint8Array(kem.encapsulationKeyLength - 1)), null)
+    })
   })
-})
+}
 
 describe('signatures', () => {
   const data = Buffer.from('what is signed')
