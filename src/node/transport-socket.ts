@@ -9,7 +9,9 @@ export abstract class TransportSocket extends Duplex {
   protected readonly transport: Duplex
   /** @internal */
   protected readonly idle = new IdleTimer(() => this.emit('timeout'))
-  #release: (() => void)[] = []
+  /** What listens to the transport. */
+  #listeners: { readonly event: string; readonly listener: Listener }[] = []
+  #disobey: (() => void) | undefined
 
   /** @internal */
   protected constructor(
@@ -118,10 +120,9 @@ export abstract class TransportSocket extends Duplex {
   }
 
   /** Listens to the transport until `release`. @internal */
-  // biome-ignore lint/suspicious/noExplicitAny: the listener of an event takes what the event brings
-  protected listen(event: string, listener: (...args: any[]) => void): void {
+  protected listen(event: string, listener: Listener): void {
     this.transport.on(event, listener)
-    this.#release.push(() => this.transport.off(event, listener))
+    this.#listeners.push({ event, listener })
   }
 
   /** Destroys this socket when the signal fires, until `release`. @internal */
@@ -131,18 +132,23 @@ export abstract class TransportSocket extends Duplex {
       return
     }
     signal.addEventListener('abort', abort, { once: true })
-    this.#release.push(() => signal.removeEventListener('abort', abort))
+    this.#disobey = () => signal.removeEventListener('abort', abort)
   }
 
   /** Stops listening, and the timer. @internal */
   protected release(): void {
     this.idle.clear()
-    for (const release of this.#release) release()
-    this.#release = []
+    for (const { event, listener } of this.#listeners) this.transport.off(event, listener)
+    this.#listeners = []
+    this.#disobey?.()
+    this.#disobey = undefined
     // Nobody listens any more, and a late error must not bring the process down.
     this.transport.on('error', ignore)
   }
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: the listener of an event takes what the event brings
+type Listener = (...args: any[]) => void
 
 /** Four full records: what is written together is sealed and sent together. */
 const HIGH_WATER_MARK = 65_536
