@@ -1,7 +1,7 @@
 import { MisuseError, type Plug } from '../handshake/index.js'
 import { acceptAnswer, type ClientOffer, makeOffer, plugOffer } from './client.js'
 import { examine } from './examine.js'
-import { acceptHardened, answerHardened, hardenedOffer } from './hardened/negotiation.js'
+import { acceptHardened, answerHardened, checkPeerNonce, hardenedOffer } from './hardened/negotiation.js'
 import { hardenedControl } from './hardened/session.js'
 import type { AttestationEnvironment, AttestationOptions } from './options.js'
 import { credentialKindOf, Participant, type Surroundings } from './participant.js'
@@ -79,13 +79,17 @@ function plugOf(settings: Settings, participant: Participant): Plug {
       // First, since a peer that does not speak the profile is to cost nothing.
       const answer = isHardened ? answerHardened(participant, hs) : undefined
       const made = yield* makeAnswer(participant, hs, authenticator)
+      if (isHardened) checkPeerNonce(participant)
       return answer ? { ...made, extensions: [...made.extensions, answer] } : made
     },
     accept(hs, answer, authenticator) {
       if (!offer) throw new Error('an answer is accepted before the offer was made')
       if (authenticator === 'session' && restored) resume(participant, restored)
       const accepted = acceptAnswer(participant, offer, hs, answer, authenticator)
-      if (isHardened) acceptHardened(participant, hs, answer)
+      if (isHardened) {
+        acceptHardened(participant, hs, answer)
+        checkPeerNonce(participant)
+      }
       return accepted
     },
     certificateType(_hs, side) {

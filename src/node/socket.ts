@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls'
-import { AttestationError, type AttestationStatus } from '../attestation/index.js'
+import type { AttestationStatus } from '../attestation/index.js'
 import { concat } from '../bytes/index.js'
 import { AlertReceived, CertificateType, decodeSession, type Established, MisuseError } from '../handshake/index.js'
 import { ConnectionEnded, type ConnectionEvent, isRecyclable, recycle, type TlsConnection } from '../tls/index.js'
@@ -386,7 +386,7 @@ export class AttestedSocket extends TransportSocket {
         return
       case 'error':
         // What was believed of the peer does not hold any more: that is told before the end.
-        if (this.#roundsTold > 0 && event.error instanceof AttestationError) this.emit('attestationLost', event.error)
+        if (this.#roundsTold > 0 && !this.attestation?.isAttested) this.emit('attestationLost', event.error)
         if (!this.destroyed) this.#end(event.error)
         return
     }

@@ -51,6 +51,16 @@ export function acceptHardened({ settings, own }: Participant, hs: View, answer:
   checkRequirement('the server', chosen.flags, own !== undefined)
 }
 
+/** The peer's nonce has to be one that nobody guesses, whatever the draft allows. @throws AttestationError */
+export function checkPeerNonce({ own, settings }: Participant): void {
+  if (own?.model !== 'background-check' || own.nonce.length >= settings.profile.minNonceLength) return
+  throw new AttestationError(
+    'ERR_ATTESTATION_NEGOTIATION',
+    'illegal_parameter',
+    `the peer's nonce has ${own.nonce.length} bytes, of which the profile hardened wants ${settings.profile.minNonceLength}`,
+  )
+}
+
 function flagsOf(settings: Participant['settings']): number {
   const attests = canProve(settings, 'background-check') ? HardenedFlag.attests : 0
   const requires =

@@ -42,7 +42,7 @@ export function hardenedControl(participant: Participant): PlugControl {
       try {
         yield* converse({ participant, session, alarms, relyingParty, attester })
       } catch (error) {
-        if (error instanceof AttestationError) participant.status.lose(error.message)
+        participant.status.lose(error instanceof Error ? error.message : String(error))
         throw error
       } finally {
         participant.renew = undefined
