@@ -254,7 +254,7 @@ function common() {
     entropy: systemEntropy,
     now: () => NOW,
     cipherSuites: defaultCipherSuites,
-    groups: [0x001d, 0x0017, 0x0018, 0x0019, 0x11ec],
+    groups: [0x001d, 0x0017, 0x0018, 0x0019, 0x11ec, 0x0202],
     signatureSchemes: defaultSignatureSchemes,
     certificateSchemes: defaultCertificateSchemes,
     certificateTypes: [CertificateType.X509],
