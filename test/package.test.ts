@@ -28,7 +28,9 @@ describe('the package', () => {
   }
 
   test('ships neither tests nor what only a build needs', () => {
-    const shipped = packed.filter(path => !/^(dist|src|docs)\/|^[A-Z]+(\.md)?$|^package\.json$/.test(path))
+    const shipped = packed.filter(
+      path => !/^(dist|src|docs|build\/apps\/cli)\/|^[A-Z]+(\.md)?$|^package\.json$/.test(path),
+    )
     assert.deepEqual(shipped, [])
     assert.deepEqual(
       packed.filter(path => /tsbuildinfo|tsconfig|\.test\./.test(path)),

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs'
+import { type ConnectOptions, createVerifier, intelCollateral } from 'attested-tls'
+import { type Cmw, typeOfCmw, type Verifier } from 'attested-tls/rats'
+import { Policy } from 'attested-tls/verifier'
+import { UsageError } from './exit-code.js'
+
+/** What both `inspect` and `get` are told. */
+export interface PeerOptions {
+  readonly policy?: string
+  readonly profile: 'hardened' | 'draft08'
+  readonly credential: readonly ('x509' | 'attestation-only')[]
+  /** `KIND=FILE` each. */
+  readonly root?: readonly string[]
+  readonly ca?: string
+  readonly servername?: string
+  readonly insecure?: boolean
+  readonly pcs?: string | true
+  readonly certificateEvidence?: number
+  readonly trustSimulated?: boolean
+  readonly timeout: number
+}
+
+/** What came of Evidence on a connection. */
+export interface Seen {
+  /** Its type and size, as it came. */
+  evidence: { readonly type: string; readonly bytes: number } | null
+}
+
+/** How to connect as the options say; without a policy there is no attestation.
+ *  @throws UsageError, PolicyError */
+export function connectOptionsOf(options: PeerOptions, seen: Seen): ConnectOptions {
+  const { ca, servername, timeout, insecure, certificateEvidence } = options
+  const verifier = verifierOf(options)
+  return {
+    ...(ca !== undefined && { ca: contentOf(ca) }),
+    ...(servername !== undefined && { servername }),
+    rejectUnauthorized: insecure !== true,
+    handshakeTimeout: timeout,
+    ...(verifier && {
+      attestation: {
+        profile: options.profile,
+        verifier: watched(verifier, seen),
+        peerCredentials: options.credential,
+        ...(certificateEvidence !== undefined && {
+          dangerouslyAcceptCertificateEvidence: { maxAgeSeconds: certificateEvidence },
+        }),
+      },
+    }),
+  }
+}
+
+function verifierOf(options: PeerOptions): Verifier | undefined {
+  if (options.policy === undefined) return undefined
+  const { pcs } = options
+  return createVerifier({
+    policy: Policy.parse(contentOf(options.policy), options.policy),
+    roots: rootsOf(options.root ?? []),
+    dangerouslyTrustSimulatedPlatforms: options.trustSimulated ?? false,
+    warn: warnOf,
+    ...(pcs !== undefined && { endorsements: intelCollateral({ ...(pcs !== true && { url: pcs }), warn: warnOf }) }),
+  })
+}
+
+function warnOf(sentence: string): void {
+  process.stderr.write(`${sentence}\n`)
+}
+
+/** `KIND=FILE`, each with one or more certificates in PEM. */
+function rootsOf(given: readonly string[]): Readonly<Record<string, readonly string[]>> {
+  const roots: Record<string, string[]> = {}
+  for (const text of given) {
+    const [, kind = '', file = ''] = /^([\w-]+)=(.+)$/.exec(text) ?? []
+    if (kind === '') throw new UsageError(`--root takes KIND=FILE, such as tdx=root.pem, not ${text}`)
+    const pem = contentOf(file).match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
+    if (pem.length === 0) throw new UsageError(`${file} holds no certificate in PEM`)
+    roots[kind] = [...(roots[kind] ?? []), ...pem]
+  }
+  return roots
+}
+
+/** The text of a file. @throws UsageError if it cannot be read */
+export function contentOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new UsageError(`${file} cannot be read: ${cause instanceof Error ? cause.message : 'no reason given'}`)
+  }
+}
+
+/** The Verifier, with somebody who looks over its shoulder. */
+function watched(verifier: Verifier, seen: Seen): Verifier {
+  const note = (message: Cmw) => {
+    seen.evidence = { type: String(typeOfCmw(message)), bytes: sizeOf(message) }
+  }
+  return {
+    identity: verifier.identity,
+    evidenceTypes: verifier.evidenceTypes,
+    ...(verifier.resultIdentities && { resultIdentities: verifier.resultIdentities }),
+    policyDigest: verifier.policyDigest,
+    challengeLength: type => verifier.challengeLength(type),
+    speaksForKey: type => verifier.speaksForKey?.(type) ?? true,
+    checkResults: submission => verifier.checkResults(submission),
+    appraiseCertificate: async submission => (await verifier.appraiseCertificate?.(submission)) ?? null,
+    async newSession(options) {
+      const session = await verifier.newSession(options)
+      return {
+        nonce: session.nonce,
+        close: () => session.close?.(),
+        appraise(submission) {
+          note(submission.message)
+          return session.appraise(submission)
+        },
+      }
+    },
+  }
+}
+
+function sizeOf(message: Cmw): number {
+  if (message.kind === 'record') return message.value.length
+  return [...message.entries.values()].reduce((sum, entry) => sum + sizeOf(entry), 0)
+}
