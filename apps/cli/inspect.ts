@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { PeerCertificate } from 'node:tls'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { AttestationError, type AttestationStatus, type AttestedSocket, connect } from 'attested-tls'
 import { EvidenceExtension, evidenceInCertificate } from 'attested-tls/evidence'
 import { type AttestationResult, typeOfCmw } from 'attested-tls/rats'
@@ -48,9 +48,9 @@ export async function inspect(target: Target, options: PeerOptions & { readonly 
     // Who has signed the certificate, and whether there is attestation, is told, not insisted on: more can be seen so.
     rejectUnauthorized: false,
     ...(attestation && { attestation: { ...attestation, require: 'optional' } }),
-    checkServerIdentity: (_host, certificate) => {
+    checkServerIdentity: (host, certificate) => {
       shown = certificate
-      return undefined
+      return checkServerIdentity(host, certificate)
     },
   })
   let error: unknown

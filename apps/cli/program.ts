@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { ExitCode, exitCodeOf } from './exit-code.js'
+import { ExitCode, exitCodeOf, UsageError } from './exit-code.js'
 import { get } from './get.js'
 import { codeOf, inspect, messageOf } from './inspect.js'
 import { checkPolicy } from './policy.js'
@@ -16,9 +16,13 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     return exitCode
   } catch (error) {
     // Commander has said what it does not like.
-    if (!(error instanceof CommanderError)) process.stderr.write(`${messageOf(error)} (${codeOf(error)})\n`)
+    if (!(error instanceof CommanderError)) process.stderr.write(complaintOf(error))
     return exitCodeOf(error)
   }
+}
+
+function complaintOf(error: unknown): string {
+  return error instanceof UsageError ? `${error.message}\n` : `${messageOf(error)} (${codeOf(error)})\n`
 }
 
 function program(done: (code: ExitCode) => void): Command {

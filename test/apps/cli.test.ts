@@ -49,9 +49,10 @@ interface Outcome {
   readonly err: string
 }
 
+const program = join(repositoryRoot, 'build', 'apps', 'cli', 'main.js')
+
 /** Runs the program to its end. */
 function run(...args: readonly string[]): Promise<Outcome> {
-  const program = join(repositoryRoot, 'build', 'apps', 'cli', 'main.js')
   const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, NO_COLOR: '1' } })
   let [out, err] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -132,6 +133,14 @@ describe('attested-tls inspect', { concurrency: true }, () => {
     assert.match(refused.out, /^trusted +NO: /m)
     assert.match(refused.out, /^attested +yes$/m)
     assert.equal((await run('inspect', `localhost:${port}`, ...others, '--insecure')).code, 0)
+  })
+
+  test('ends with 2 when the certificate is for another name', async t => {
+    const port = await listen(t, createServer(attesting))
+    const others = ['--ca', files.ca, '--servername', 'other.example', ...appraising.slice(trusting.length)]
+    const { code, out } = await run('inspect', `127.0.0.1:${port}`, ...others, '--policy', files.sound)
+    assert.equal(code, 2)
+    assert.match(out, /^trusted +NO: .*other\.example/m)
   })
 
   test('ends with 3 without a policy, and shows the certificate all the same', async t => {
@@ -245,6 +254,18 @@ describe('attested-tls policy check', () => {
     assert.equal(code, 1)
     assert.match(err, /wrong\.json:2:16: platfroms .*ERR_POLICY/)
   })
+})
+
+test('attested-tls ends in silence when nobody reads on', async () => {
+  const child = spawn(process.execPath, [program, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.stdout.destroy()
+  let err = ''
+  child.stderr.on('data', chunk => {
+    err += chunk
+  })
+  const code = await new Promise(resolve => child.on('close', resolve))
+  assert.equal(err, '')
+  assert.equal(code, 0)
 })
 
 test('attested-tls --help says what the exit codes mean, and ends with 0', async () => {
