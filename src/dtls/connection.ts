@@ -34,6 +34,7 @@ import {
   type TrafficSecret,
 } from '../handshake/index.js'
 import { Acknowledgements, decodeAcknowledgement } from './acknowledgement.js'
+import type { ConnectionIds } from './connection-ids.js'
 import { completeOptions, type DatagramOptions } from './datagram-options.js'
 import { Datagrams } from './datagrams.js'
 import { Flights } from './flights.js'
@@ -64,6 +65,7 @@ export class DtlsConnection implements Carrier {
   readonly #reader: RecordReader
   readonly #reassembly: Reassembly
   readonly #flights: Flights
+  readonly #connectionIds: ConnectionIds
   readonly #acknowledgements = new Acknowledgements()
   readonly #datagrams: Datagrams
   readonly #keyLog: KeyLog
@@ -91,7 +93,9 @@ export class DtlsConnection implements Carrier {
   constructor(...[side, config, options = {}]: ClientArguments | ServerArguments) {
     this.side = side
     this.#config = config
-    const { mtu, retransmitAfter, maxRetransmissions, recordsPerKey, failuresPerKey, retry } = completeOptions(options)
+    const { mtu, retransmitAfter, maxRetransmissions, recordsPerKey, failuresPerKey, retry, connectionIds } =
+      completeOptions(options)
+    this.#connectionIds = connectionIds
     this.#recordsPerKey = recordsPerKey
     this.#datagrams = new Datagrams(mtu)
     this.#reader = new RecordReader(failuresPerKey)
@@ -174,15 +178,19 @@ export class DtlsConnection implements Carrier {
     })
   }
 
-  /** Takes a datagram from the network. It is not kept. */
-  receive(datagram: Uint8Array, now: number): void {
+  /** Takes a datagram from the network. It is not kept.
+   *  @returns whether it is genuine and newer than all before: then the peer is where it came from (RFC 9147 §9) */
+  receive(datagram: Uint8Array, now: number): boolean {
     this.start(now)
+    let isNewest = false
     this.#guard(now, () => {
       for (const record of this.#reader.read(datagram, now)) {
         if (!this.isReadable) return
+        isNewest ||= record.isNewest
         this.#readRecord(record)
       }
     })
+    return isNewest
   }
 
   /** `deadline` has come: sends again what was not answered, acknowledges what was not answered by us. */
@@ -226,6 +234,21 @@ export class DtlsConnection implements Carrier {
   updateKeys(requestsPeer: boolean, now: number): void {
     if (!this.isWritable) throw new MisuseError('there are no keys to update')
     this.#guard(now, () => this.#sendKeyUpdate(requestsPeer))
+  }
+
+  /** Asks the peer for connection IDs to use later (RFC 9147 §9). @throws MisuseError if it wants none */
+  requestConnectionIds(count: number, now: number): void {
+    if (!this.isWritable) throw new MisuseError(`nothing can be asked for: the connection is ${this.#state}`)
+    const request = this.#connectionIds.request(count)
+    this.#guard(now, () => this.#sendMessage(request))
+  }
+
+  /** Puts another connection ID into our records, so that nobody on the path can tell that they are those of the same
+   *  connection (RFC 9147 §9). @returns whether the peer has given us another */
+  changeConnectionId(): boolean {
+    const isChanged = this.#connectionIds.advance()
+    this.#writing.connectionId = this.#connectionIds.current
+    return isChanged
   }
 
   /** Says close_notify: nothing more will be written. What the peer still sends is read. In the handshake it gives up
@@ -300,6 +323,15 @@ export class DtlsConnection implements Carrier {
 
   settleEarlyData(): void {
     throw new Error('there is no early data in this DTLS')
+  }
+
+  get connectionId(): Uint8Array | undefined {
+    return this.#connectionIds.offered
+  }
+
+  useConnectionId(peers: Uint8Array): void {
+    this.#connectionIds.agree(peers)
+    this.#reader.expectConnectionIds(this.#connectionIds.own)
   }
 
   compatibility(): void {
@@ -426,6 +458,13 @@ export class DtlsConnection implements Carrier {
       this.#readKeyUpdate(message)
     } else if (message.type === HandshakeType.new_session_ticket && this.side === 'client') {
       this.#readTicket(message)
+    } else if (message.type === HandshakeType.new_connection_id) {
+      this.#connectionIds.take(message)
+      this.#writing.connectionId = this.#connectionIds.current
+    } else if (message.type === HandshakeType.request_connection_id) {
+      const answer = this.#connectionIds.answer(message)
+      this.#reader.expectConnectionIds(this.#connectionIds.own)
+      if (answer) this.#sendMessage(answer)
     } else if (this.#control && message.type === this.#control.messageType) {
       this.#control.receive(message)
       this.#openWhenReady()
@@ -509,7 +548,7 @@ export class DtlsConnection implements Carrier {
 
   #changeWritingKeys(number: number, secret: TrafficSecret, suite: Suite): void {
     if (this.side === 'server' && number === epochNumber.application) this.#surelyRead = this.#writing
-    this.#writing = new OutgoingEpoch(number, new RecordProtection(secret, suite))
+    this.#writing = new OutgoingEpoch(number, new RecordProtection(secret, suite), this.#connectionIds.current)
     this.#writeSecret = secret
   }
 

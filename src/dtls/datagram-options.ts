@@ -1,4 +1,5 @@
 import { MisuseError, type SentRetry } from '../handshake/index.js'
+import { ConnectionIds } from './connection-ids.js'
 
 /** How a connection uses its datagrams. */
 export interface DatagramOptions {
@@ -16,6 +17,11 @@ export interface DatagramOptions {
   /** After how many records that do not open the connection ends: at most, and by default, what its AEAD allows
    *  (RFC 9147 §4.5.3). */
   readonly failuresPerKey?: number
+  /** What the peer is to put into its records, so that they are known when its address changes (RFC 9146 §3): 0..255
+   *  bytes, as long as all others of this socket's; empty: nothing, but the peer may have one. By default there are none. */
+  readonly connectionId?: Uint8Array
+  /** Makes further ones of the same length, when the peer asks for them. */
+  readonly newConnectionId?: () => Uint8Array
   /** Server: the HelloRetryRequest that was sent without a connection, and the record number of the ClientHello that
    *  answers it. */
   readonly retry?: { readonly sent: SentRetry; readonly sequenceNumber: number }
@@ -30,6 +36,7 @@ export function completeOptions(options: DatagramOptions) {
     recordsPerKey: atLeast(4, options.recordsPerKey ?? Number.MAX_SAFE_INTEGER, 'a key protects', 'records'),
     failuresPerKey: options.failuresPerKey ?? Number.MAX_SAFE_INTEGER,
     retry: options.retry,
+    connectionIds: new ConnectionIds(options.connectionId, options.newConnectionId),
   }
 }
 

@@ -11,7 +11,7 @@ export const epochNumber: Readonly<Record<Epoch, number>> = { initial: 0, early:
 export class OutgoingEpoch {
   readonly number: number
   readonly #protection: RecordProtection | undefined
-  readonly #connectionId: Uint8Array
+  #connectionId: Uint8Array
   #sequenceNumber: number
 
   /** @param protection undefined for epoch 0
@@ -32,6 +32,11 @@ export class OutgoingEpoch {
   /** The number of the next record: how many there have been. */
   get sequenceNumber(): number {
     return this.#sequenceNumber
+  }
+
+  /** What the peer wants to see in our records from here on (RFC 9147 §9). */
+  set connectionId(id: Uint8Array) {
+    this.#connectionId = id
   }
 
   /** How many bytes a record has besides its content. */

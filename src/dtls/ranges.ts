@@ -23,6 +23,7 @@ export class Ranges {
   }
 
   remove(from: number, to: number): void {
+    if (from >= to) return
     this.#ranges = this.#ranges.flatMap(range =>
       range.to <= from || range.from >= to
         ? [range]

@@ -120,8 +120,9 @@ export class RecordReader {
       }
       return undefined
     }
+    const isNewest = epoch === this.#epochs.at(-1) && sequenceNumber >= epoch.window.next
     epoch.window.accept(sequenceNumber)
-    return { ...innerContent(inner, this.#limit), number: { epoch: epoch.number, sequenceNumber } }
+    return { ...innerContent(inner, this.#limit), number: { epoch: epoch.number, sequenceNumber }, isNewest }
   }
 }
 
@@ -165,7 +166,7 @@ export function findPlain(
   if (!isWelcome || view.getUint16(3) !== 0) return { length, record: undefined }
   const sequenceNumber = view.getUint16(5) * 2 ** 32 + view.getUint32(7)
   const content = bytes.slice(PLAIN_HEADER_LENGTH, length)
-  return { length, record: { type, number: { epoch: 0, sequenceNumber }, content } }
+  return { length, record: { type, number: { epoch: 0, sequenceNumber }, isNewest: false, content } }
 }
 
 /** The sequence number that is nearest to the expected one and ends in these bits (RFC 9147 §4.2.2). */

@@ -18,6 +18,8 @@ export interface RecordNumber {
 export interface Record {
   readonly type: number
   readonly number: RecordNumber
+  /** Whether no later one has come before it. What is plain is never new. */
+  readonly isNewest: boolean
   /** In a buffer of its own. */
   readonly content: Uint8Array
 }

@@ -15,6 +15,10 @@ export interface Carrier {
   readonly protocol: Protocol
   /** Server: the HelloRetryRequest that was sent and forgotten, to which the ClientHello that comes is the answer. */
   readonly sentRetry: SentRetry | undefined
+  /** What the peer is to put into its records (RFC 9147 §9); undefined: nothing is said of connection IDs. */
+  readonly connectionId: Uint8Array | undefined
+  /** Both sides want connection IDs: the peer asks for this one. */
+  useConnectionId(peers: Uint8Array): void
   /** Adds a handshake message, header and all, to the flight that is being written. */
   send(message: Uint8Array): void
   /** The flight is complete: TLS flushes it, DTLS cuts it into datagrams and arms its timer. */

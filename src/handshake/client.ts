@@ -238,6 +238,8 @@ function sendClientHello(
   const { config } = hs
   const { protocol } = hs.carrier
   const extensions = helloExtensions(config, protocol, offer, shares, cookie)
+  const { connectionId } = hs.carrier
+  if (connectionId) extensions.push(extensionValue(ext.connectionId.client_hello, connectionId))
   const isEarly = offer.early === 'offered' && !isSecond
   if (isEarly) extensions.push(extensionValue(ext.earlyData.client_hello, undefined))
   if (psks.length > 0) extensions.push(extensionValue(ext.preSharedKey.client_hello, unboundPsks(psks, config.now())))
@@ -366,6 +368,8 @@ function readServerHello(hs: ClientState, sent: SentHello, message: Message, isR
     return { isRetry, suite, group, cookie }
   }
   const psk = selectedPsk(sent, extensions.get(ext.preSharedKey.server_hello), suite)
+  const connectionId = extensions.get(ext.connectionId.server_hello)
+  if (connectionId) hs.carrier.useConnectionId(connectionId)
   // Only psk_dhe_ke was offered: there is always a key share (RFC 8446 §4.2.9).
   const { group, keyExchange } = extensions.need(ext.keyShare.server_hello)
   hs.transcript.begin(suite.hash)

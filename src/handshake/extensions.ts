@@ -35,6 +35,7 @@ import { type ExtensionRow, extension } from './extension-table.js'
  *   psk_key_exchange_modes           CH            RFC 8446 §4.2.9
  *   certificate_authorities          CH, CR        RFC 8446 §4.2.4
  *   post_handshake_auth              CH            RFC 8446 §4.2.6
+ *   connection_id                    CH, SH        RFC 9146 §3
  *   signature_algorithms_cert        CH, CR        RFC 8446 §4.2.3
  *   key_share                        CH, SH, HRR   RFC 8446 §4.2.8
  *   tls_flags                        NST           draft-ietf-tls-tlsflags §2
@@ -210,6 +211,12 @@ export const certificateAuthorities = extension(47, 'certificate_authorities', {
   certificate_request: vector(opaque(1, 0xffff), 3, 0xffff),
 })
 
+/** connection_id (RFC 9146 §3), of which RFC 9147 §9 says that it is DTLS's only. */
+export const connectionId = extension(54, 'connection_id', {
+  client_hello: opaque(0, 255),
+  server_hello: opaque(0, 255),
+})
+
 /** post_handshake_auth (RFC 8446 §4.2.6). */
 export const postHandshakeAuth = extension(49, 'post_handshake_auth', { client_hello: empty })
 
@@ -261,5 +268,6 @@ export const baseRows: readonly ExtensionRow[] = [
   postHandshakeAuth,
   signatureAlgorithmsCert,
   keyShare,
+  connectionId,
   tlsFlags,
 ].map(({ row }) => row)

@@ -24,6 +24,8 @@ export const HandshakeType = {
   new_session_ticket: 4,
   end_of_early_data: 5,
   encrypted_extensions: 8,
+  request_connection_id: 9,
+  new_connection_id: 10,
   certificate: 11,
   certificate_request: 13,
   certificate_verify: 15,
@@ -242,6 +244,7 @@ export function messageLimit(
       return maxCertificateLength
     case HandshakeType.key_update:
     case HandshakeType.finished:
+    case HandshakeType.request_connection_id:
       return 255
     default:
       // Two vectors of 2^16-1 bytes and what stands around them: no other message can be longer.

@@ -431,12 +431,17 @@ function sendServerHello(
   share: { readonly group: number; readonly keyExchange: Uint8Array },
   pskIndex: number | undefined,
 ): void {
-  const { protocol } = hs.carrier
-  const extensions = [
+  const { protocol, connectionId } = hs.carrier
+  const extensions: ExtensionValue[] = [
     extensionValue(ext.supportedVersions.server_hello, protocol.version),
     extensionValue(ext.keyShare.server_hello, share),
   ]
   if (pskIndex !== undefined) extensions.push(extensionValue(ext.preSharedKey.server_hello, pskIndex))
+  const peers = offer.extensions.get(ext.connectionId.client_hello)
+  if (peers && connectionId) {
+    extensions.push(extensionValue(ext.connectionId.server_hello, connectionId))
+    hs.carrier.useConnectionId(peers)
+  }
   hs.send(
     encodeMessage(HandshakeType.server_hello, ServerHello, {
       legacyVersion: protocol.legacyVersion,

@@ -53,6 +53,7 @@ import { RecordWriter } from './record-writer.js'
 export class TlsConnection implements Carrier {
   readonly protocol = tls13
   readonly sentRetry = undefined
+  readonly connectionId = undefined
   readonly side: 'client' | 'server'
   readonly #config: ClientConfig | ServerConfig
   readonly #reader: RecordReader
@@ -349,6 +350,10 @@ export class TlsConnection implements Carrier {
 
   offerHandshakeExporter(exporter: Exporter): void {
     this.#handshakeExporter = exporter
+  }
+
+  useConnectionId(): void {
+    throw new Error('a stream needs no connection ID')
   }
 
   compatibility(): void {

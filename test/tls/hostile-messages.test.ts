@@ -233,6 +233,7 @@ describe('an extension in the wrong message is refused:', () => {
       '47 certificate_authorities': 'CH CR',
       '49 post_handshake_auth': 'CH',
       '50 signature_algorithms_cert': 'CH CR',
+      '54 connection_id': 'CH SH',
       '51 key_share': 'CH HRR SH',
       '62 tls_flags': 'NST',
     })
