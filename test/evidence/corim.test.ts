@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, test } from 'node:test'
-import { issueCertificate, SimulatedAmd, SimulatedSnpAttester } from '#src/attester/index.js'
+import { issueCertificate, SimulatedAmd, SimulatedSnpAttester, SimulatedTpm } from '#src/attester/index.js'
 import { hex } from '#src/bytes/index.js'
 import { type PublicKey, signingKey } from '#src/crypto/index.js'
 import { contentsOfCorim, openCorim, PlatformRoots } from '#src/evidence/index.js'
-import { type CborValue, encodeCbor, makeSignedCorim, messageSigner, Tagged } from '#src/rats/index.js'
+import {
+  type CborValue,
+  encodeCbor,
+  makeSignedCorim,
+  messageSigner,
+  PARSEC_TPM_MEDIA_TYPE,
+  Tagged,
+} from '#src/rats/index.js'
 import { endorsementsOfCorims, policyOfCorims, rootsOfCorims } from '#src/verifier/index.js'
 import { CertificateError } from '#src/x509/index.js'
 import { appraise, failures, NOON, newKey, verifierOf } from '../support/simulated.js'
@@ -441,5 +448,80 @@ describe('a manifest of SEV-SNP', () => {
       ),
       /one certificate/,
     )
+  })
+})
+
+describe('a manifest of TPMs with Parsec', () => {
+  const profile = 'tag:github.com/parallaxsecond,2023-03-03:tpm'
+  const key = newKey()
+  const tpm = new SimulatedTpm({
+    platform: { key, chain: [] },
+    selections: [{ bank: 'sha256', registers: [0, 1, 7] }],
+  })
+  tpm.extend(7, new Uint8Array(4))
+  const environment = classOf(new Tagged(37, new Uint8Array(16)))
+  const values = tpm.values.get('sha256') ?? new Map<number, Uint8Array>()
+  const registers = [...values].map(([register, value]) => field(register, [[2, [[1, value]]]]))
+  const named = classOf(new Tagged(37, new Uint8Array(16)), [[1, bytes(tpm.keyId)]])
+  const anchor = [named, [new Tagged(554, pemOf(key.publicKey))]]
+
+  test('is all that a Verifier needs', async () => {
+    const contents = contentsOf(
+      profile,
+      map([
+        [0, [[environment, registers.toReversed()]]],
+        [3, [anchor]],
+      ]),
+    )
+    const verifier = verifierOf({ policy: policyOfCorims([contents]), endorsements: endorsementsOfCorims([contents]) })
+    const result = await appraise({ attester: tpm, verifier, type: PARSEC_TPM_MEDIA_TYPE })
+    assert.deepEqual(failures(result), [])
+    assert.ok(result.isAccepted, result.problem)
+    tpm.extend(7, new Uint8Array(5))
+    const other = await appraise({ attester: tpm, verifier, type: PARSEC_TPM_MEDIA_TYPE })
+    assert.deepEqual(failures(other), ['measurement'])
+  })
+
+  test('has a state for each bank that all PCRs have a digest of', () => {
+    const both = (register: number) =>
+      field(register, [
+        [
+          2,
+          [
+            [1, new Uint8Array(32)],
+            [7, new Uint8Array(48)],
+          ],
+        ],
+      ])
+    const [one, two] = [both(0), both(2)]
+    const only = field(3, [[2, [[7, new Uint8Array(48)]]]])
+    const names = (measurements: readonly CborValue[]) =>
+      contentsOf(profile, map([[0, [[environment, measurements]]]])).references.map(
+        ({ measurements: found }) => [...found.keys()][0],
+      )
+    assert.deepEqual(names([one, two]), ['sha256:0,2', 'sha384:0,2'])
+    assert.deepEqual(names([one, two, only]), ['sha384:0,2,3'])
+  })
+
+  test('is refused where its profile forbids what it says', () => {
+    const triples = (measurements: readonly CborValue[], where: Members = environment) =>
+      map([[0, [[where, measurements]]]])
+    forbids(profile, triples(registers, classOf(bytes(implementation))), /16 bytes tagged 37/)
+    forbids(profile, triples(registers, named), /not for an instance/)
+    forbids(
+      profile,
+      triples([
+        map([
+          [0, 'pcr0'],
+          [1, map([[2, [[1, implementation]]]])],
+        ]),
+      ]),
+      /by number/,
+    )
+    forbids(profile, triples([field(24, [[2, [[1, implementation]]]])]), /by number/)
+    forbids(profile, triples([field(0, [[11, 'x']])]), /no digest/)
+    forbids(profile, triples([...registers, ...registers]), /twice/)
+    forbids(profile, triples([field(0, [[2, [[12, new Uint8Array(64)]]]])]), /no bank/)
+    forbids(profile, map([[3, [[environment, anchor[1] ?? null]]]]), /instance of an environment is missing/)
   })
 })

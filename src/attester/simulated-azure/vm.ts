@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { concat, hex, utf8 } from '../../bytes/index.js'
 import { hash } from '../../crypto/index.js'
 import { type AzureParts, type AzureTee, pcrDigestOf } from '../../evidence/index.js'
@@ -28,6 +28,8 @@ export interface SimulatedAzureChanges {
   readonly variableData?: Readonly<Record<string, unknown>>
   /** 64 bytes in place of the hash over what it says. */
   readonly reportData?: Uint8Array
+  /** The private key of the vTPM, RSA; made anew unless given, which takes its time. */
+  readonly attestationKey?: KeyObject
 }
 
 /** A confidential VM of a simulated Azure: a paravisor on a simulated platform of AMD or Intel, whose certificates say that
@@ -43,8 +45,8 @@ export class SimulatedAzureVm {
   )
 
   constructor(hardware: SimulatedAzureHardware, changes: SimulatedAzureChanges = {}) {
-    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-    const { n, e, kty } = publicKey.export({ format: 'jwk' })
+    const privateKey = changes.attestationKey ?? generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+    const { n, e, kty } = createPublicKey(privateKey).export({ format: 'jwk' })
     const variableData = utf8(
       JSON.stringify({
         keys: [{ kid: 'HCLAkPub', key_ops: ['sign'], kty, e, n }],

@@ -1,15 +1,22 @@
 import { hex } from '../../bytes/index.js'
-import { PublicKey } from '../../crypto/index.js'
 import type { KeyTriple, Measurement, MeasurementTriple } from '../../rats/index.js'
 import { type ArmComponent, commonSigner, measurementsOf } from '../psa/component.js'
-import { type CorimAnchor, type CorimProfile, digestsOf, forbidden, identifierOf, rawOf } from './profile.js'
+import {
+  type CorimAnchor,
+  type CorimProfile,
+  digestsOf,
+  forbidden,
+  identifierOf,
+  publicKeyOf,
+  rawOf,
+} from './profile.js'
 
 /** Arm PSA: reference values of devices by their implementation, and keys of single instances. */
 export const psaCorim: CorimProfile = {
   name: 'tag:arm.com,2025:psa#1.0.0',
   reference(triple) {
     const { claims, measurements } = softwareOf(triple, 'psa.software-component', triple.measurements)
-    return { kind: 'psa', measurements, claims, minimumVersions: new Map() }
+    return [{ kind: 'psa', measurements, claims, minimumVersions: new Map() }]
   },
   anchor: triple => anchorOf('psa', triple),
 }
@@ -28,7 +35,7 @@ export const ccaPlatformCorim: CorimProfile = {
       if (!configuration.rawValue?.mask) throw forbidden('the configuration has no mask')
       claims.set('config', hex(value))
     }
-    return { kind: 'cca-platform', measurements, claims, minimumVersions: new Map() }
+    return [{ kind: 'cca-platform', measurements, claims, minimumVersions: new Map() }]
   },
   anchor: triple => anchorOf('cca-platform', triple),
 }
@@ -54,7 +61,7 @@ export const ccaRealmCorim: CorimProfile = {
       else measurements.set(name, digestsOf(measurement, `cca.${name}`).map(hex))
     }
     if (!measurements.has('rim')) throw forbidden('the realm has no initial measurement')
-    return { kind: 'cca-realm', measurements, claims, minimumVersions: new Map() }
+    return [{ kind: 'cca-realm', measurements, claims, minimumVersions: new Map() }]
   },
 }
 
@@ -97,22 +104,9 @@ function anchorOf(kind: string, { environment, keys }: KeyTriple): CorimAnchor {
   identifierOf(environment, 'classId', BYTES, [32])
   const id = identifierOf(environment, 'instance', UEID, [33])
   if (id[0] !== 1) throw forbidden('the instance is not a UEID of type RAND')
-  const [key, ...others] = keys
-  if (others.length > 0 || key?.tag !== PUBLIC_KEY || key.text === undefined) {
-    throw forbidden(`an instance has one key, in PEM and tagged ${PUBLIC_KEY}`)
-  }
-  return { instanceKey: { kind, id, key: publicKeyOf(key.text) } }
-}
-
-function publicKeyOf(pem: string): PublicKey {
-  try {
-    return PublicKey.fromPem(pem)
-  } catch {
-    throw forbidden('the key of an instance cannot be read')
-  }
+  return { instanceKey: { kind, id, key: publicKeyOf(keys) } }
 }
 
 const BYTES = 560
 const UEID = 550
-const PUBLIC_KEY = 554
 const DIGESTS: readonly number[] = [32, 48, 64]

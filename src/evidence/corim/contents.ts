@@ -1,6 +1,7 @@
 import { type Comid, type Corim, MessageError } from '../../rats/index.js'
 import type { InstanceKey } from '../endorsements.js'
 import { ccaPlatformCorim, ccaRealmCorim, psaCorim } from './arm.js'
+import { parsecTpmCorim } from './parsec.js'
 import { type CorimProfile, type CorimReference, type CorimRoot, forbidden } from './profile.js'
 import { snpCorim } from './sev-snp.js'
 
@@ -15,7 +16,7 @@ export interface CorimContents {
 }
 
 /** Profiles that are known here. A new one is a file and a row. */
-const profiles: readonly CorimProfile[] = [psaCorim, ccaPlatformCorim, ccaRealmCorim, snpCorim]
+const profiles: readonly CorimProfile[] = [psaCorim, ccaPlatformCorim, ccaRealmCorim, snpCorim, parsecTpmCorim]
 
 /** Reads the statements of a manifest as its profile has them. Endorsed values and statements that hold under conditions
  *  are not used: what they would add to, is added nothing to.
@@ -32,7 +33,7 @@ export function contentsOfCorim(corim: Corim): CorimContents {
   return {
     id: corim.id,
     references: corim.comids.flatMap(({ referenceValues }) =>
-      referenceValues.map(triple => {
+      referenceValues.flatMap(triple => {
         const { group, layer, index } = triple.environment
         // What no report tells could be compared with nothing.
         if (group || layer !== undefined || index !== undefined) {

@@ -1,3 +1,4 @@
+import { PublicKey } from '../../crypto/index.js'
 import {
   type Environment,
   type KeyTriple,
@@ -13,8 +14,9 @@ import type { ClaimValue } from '../reference-values.js'
 export interface CorimProfile {
   /** As manifests name it. */
   readonly name: string
-  /** @throws MessageError ERR_RATS_CLAIM if the profile forbids such a statement */
-  reference(triple: MeasurementTriple): CorimReference
+  /** The states that a statement allows, each for itself.
+   *  @throws MessageError ERR_RATS_CLAIM if the profile forbids such a statement */
+  reference(triple: MeasurementTriple): readonly CorimReference[]
   /** @throws MessageError as `reference` does; absent for profiles without trust anchors */
   anchor?(triple: KeyTriple): CorimAnchor
 }
@@ -54,6 +56,21 @@ export function identifierOf(
   }
   return found.bytes
 }
+
+/** The one key of an instance, as it stands in PEM (554). @throws MessageError if there is none, or another beside it */
+export function publicKeyOf(keys: KeyTriple['keys']): PublicKey {
+  const [key, ...others] = keys
+  if (others.length > 0 || key?.tag !== PUBLIC_KEY || key.text === undefined) {
+    throw forbidden(`an instance has one key, in PEM and tagged ${PUBLIC_KEY}`)
+  }
+  try {
+    return PublicKey.fromPem(key.text)
+  } catch {
+    throw forbidden('the key of an instance cannot be read')
+  }
+}
+
+const PUBLIC_KEY = 554
 
 /** The one digest, or the same in several algorithms. @throws MessageError if there is none */
 export function digestsOf({ digests }: Measurement, what: string): readonly Uint8Array[] {

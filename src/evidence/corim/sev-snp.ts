@@ -25,12 +25,14 @@ export const snpCorim: CorimProfile = {
     }
     const vmpl = fields.get(Field.vmpl)
     if (vmpl) claims.set('vmpl', Number(`0x${hex(rawOf(vmpl, 'the VMPL', 4))}`))
-    return {
-      kind: 'sev-snp',
-      measurements: new Map([['launch', [hex(launchOf(environment, fields.get(Field.measurement)))]]]),
-      claims,
-      minimumVersions: minimumsOf(fields),
-    }
+    return [
+      {
+        kind: 'sev-snp',
+        measurements: new Map([['launch', [hex(launchOf(environment, fields.get(Field.measurement)))]]]),
+        claims,
+        minimumVersions: minimumsOf(fields),
+      },
+    ]
   },
 
   anchor({ environment: { vendor, model }, keys }) {

@@ -45,8 +45,20 @@ function signed(vector: VectorCase): Outcome {
         error.code === 'ERR_X509_SIGNATURE' || error.code === 'ERR_X509_MALFORMED' ? ['untrusted-root'] : []
       return { outcome: 'reject', reasons: [...reasons, ...chainReasons(error.code)], sentence: error.message }
     }
-    return rejection(error)
+    return withOwnNames(rejection(error))
   }
+}
+
+/** What the vectors call two of the checks here, besides what they are called elsewhere. */
+function withOwnNames(outcome: Outcome): Outcome {
+  if (outcome.outcome !== 'reject') return outcome
+  const own = outcome.reasons.flatMap(reason => OWN_NAMES[reason] ?? [])
+  return { ...outcome, reasons: [...outcome.reasons, ...own] }
+}
+
+const OWN_NAMES: Readonly<Record<string, readonly string[]>> = {
+  expired: ['not-yet-valid', 'signature_validity'],
+  'missing-content-type': ['content_type', 'content-type'],
 }
 
 function headerFacts(bytes: Uint8Array): Facts {
