@@ -76,6 +76,8 @@ export function serverConfig(current: Current, credentials: Credentials, shared:
     tickets: flags.has('-no-ticket') ? undefined : shared.tickets,
     prefersOwnOrder: flags.has('-server-preference'),
     insistsOnGroupOrder: true,
+    // BoringSSL's servers always do.
+    sendsGrease: true,
     ignoresServerName: flags.has('-no-server-name-ack'),
     middleboxCompatibility: true,
     // BoringSSL resumes a session with its own suite only.
@@ -98,6 +100,7 @@ function common(current: Current, credentials: Credentials, shared: Shared) {
     recordSizeLimit: undefined,
     maxCertificateLength: flags.number('-max-cert-list') ?? 102_400,
     certificateCompression: compressionsOf(flags),
+    sendsGrease: flags.has('-enable-grease'),
     hasKeyLog: flags.has('-export-traffic-secrets'),
     plug: undefined,
     preSharedKeys: credentials.psks,

@@ -12,6 +12,7 @@ import { clientEarlyData, type EarlyDataStatus } from './early-data.js'
 import type { Established } from './established.js'
 import { Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
+import { type Grease, grease } from './grease.js'
 import type { KeyLog } from './key-log.js'
 import { EarlySecret, type TrafficSecret } from './key-schedule.js'
 import { receive, type Step, until } from './machine.js'
@@ -186,6 +187,7 @@ interface Offer {
   readonly shares: readonly KeyShare[]
   readonly psks: readonly PskOffer[]
   readonly early: EarlyDataStatus | 'offered'
+  readonly grease: Grease | undefined
   readonly plug: PlugOffer
 }
 
@@ -212,6 +214,7 @@ function* makeOffer({ config, carrier, keyLog }: ClientState): Step<Offer> {
     sessionId: config.middleboxCompatibility && carrier.protocol.hasSessionId ? entropy.bytes(32) : EMPTY,
     shares: config.keyShareGroups.map(group => entropy.keyShare(group as NamedGroup)),
     psks,
+    grease: config.sendsGrease ? grease(entropy) : undefined,
     early: clientEarlyData(config, carrier.protocol, psks[0]?.session),
     plug,
   }
@@ -247,7 +250,7 @@ function sendClientHello(
     legacyVersion: protocol.legacyVersion,
     random: offer.random,
     legacySessionId: offer.sessionId,
-    cipherSuites: [...config.cipherSuites],
+    cipherSuites: withGrease(offer.grease?.cipherSuite, config.cipherSuites),
     legacyCompressionMethods: Uint8Array.of(0),
     extensions,
   })
@@ -261,7 +264,8 @@ function sendClientHello(
     psks,
     // Only a plug looks at them.
     extensions: config.plug ? hs.table.readOffer('client_hello', extensions) : Extensions.none,
-    types: new Set(extensions.map(({ type }) => type)),
+    // RFC 8701 §3.1: a server that answers a value that means nothing is refused.
+    types: new Set(extensions.filter(value => !offer.grease?.extensions.includes(value)).map(({ type }) => type)),
   }
 }
 
@@ -284,16 +288,15 @@ function helloExtensions(
   shares: readonly KeyShare[],
   cookie: Uint8Array | undefined,
 ): ExtensionValue[] {
-  const values: ExtensionValue[] = []
+  const { grease } = offer
+  const [first, last] = grease?.extensions ?? []
+  const values: ExtensionValue[] = first ? [first] : []
   if (config.serverName !== undefined) values.push(extensionValue(ext.serverName.client_hello, config.serverName))
   values.push(
-    extensionValue(ext.supportedVersions.client_hello, [protocol.version]),
-    extensionValue(ext.supportedGroups.client_hello, [...config.groups]),
-    extensionValue(ext.signatureAlgorithms.client_hello, [...config.signatureSchemes]),
-    extensionValue(
-      ext.keyShare.client_hello,
-      shares.map(({ group, keyExchange }) => ({ group, keyExchange })),
-    ),
+    extensionValue(ext.supportedVersions.client_hello, withGrease(grease?.version, [protocol.version])),
+    extensionValue(ext.supportedGroups.client_hello, withGrease(grease?.group, config.groups)),
+    extensionValue(ext.signatureAlgorithms.client_hello, withGrease(grease?.scheme, config.signatureSchemes)),
+    extensionValue(ext.keyShare.client_hello, keyShares(offer, shares)),
   )
   // RFC 8446 §4.2.9: without it a server selects no PSK and sends no ticket.
   if (!config.plug?.forbidsPsk) {
@@ -317,7 +320,19 @@ function helloExtensions(
   }
   if (cookie) values.push(extensionValue(ext.cookie.client_hello, cookie))
   values.push(...offer.plug.extensions)
+  if (last) values.push(last)
   return values
+}
+
+/** A list that is offered, with the value in front that means nothing. */
+function withGrease(value: number | undefined, list: readonly number[]): number[] {
+  return value === undefined ? [...list] : [value, ...list]
+}
+
+/** The shares, with one before them that means nothing as long as nobody has asked for a certain one. */
+function keyShares({ grease, shares: first }: Offer, shares: readonly KeyShare[]) {
+  const entries = shares.map(({ group, keyExchange }) => ({ group: group as number, keyExchange }))
+  return grease && shares === first ? [{ group: grease.group, keyExchange: Uint8Array.of(0) }, ...entries] : entries
 }
 
 /** RFC 7250 §4.1: X.509 alone is what a client without the extensions offers. */

@@ -33,6 +33,9 @@ export interface CommonConfig {
   readonly certificateCompression?: readonly CertificateCompression[]
   /** Whether secrets are yielded as `keylog` events. */
   readonly hasKeyLog: boolean
+  /** Whether values that mean nothing are mixed into what is offered (RFC 8701): by a client into its ClientHello, by a server
+   *  into its tickets. */
+  readonly sendsGrease?: boolean
   readonly plug: Plug | undefined
   /** External PSKs (RFC 8446 §2.2): the client offers them all, the server looks identities up. */
   readonly preSharedKeys: readonly ExternalPsk[]

@@ -2,6 +2,7 @@ import type { ClientConfig, ServerConfig } from './config.js'
 import type { Established } from './established.js'
 import { extensionValue } from './extension-table.js'
 import { earlyData } from './extensions.js'
+import { grease } from './grease.js'
 import { decodeMessage, encodeMessage, HandshakeType, type Message, NewSessionTicket } from './messages.js'
 import { tls13 } from './protocol.js'
 import { encodeSession, MAX_SESSION_SECONDS, NO_STATE, type Session } from './session.js'
@@ -22,6 +23,8 @@ export function makeTickets(config: ServerConfig, established: Established): rea
   if (lifetimeSeconds <= 0) return []
   const hasEarlyData = !plug && established.version === tls13.version
   const maxEarlyData = !hasEarlyData ? 0 : (config.earlyData?.maxBytes ?? 0)
+  const extensions = maxEarlyData > 0 ? [extensionValue(earlyData.new_session_ticket, maxEarlyData)] : []
+  if (config.sendsGrease) extensions.push(...grease(entropy).extensions)
   // A resumption uses up one ticket (RFC 8446 §C.4), so it gets one back.
   const count = established.isResumed ? Math.min(1, tickets.count) : tickets.count
   return Array.from({ length: count }, (_, i) => {
@@ -47,7 +50,7 @@ export function makeTickets(config: ServerConfig, established: Established): rea
       ticketAgeAdd,
       ticketNonce,
       ticket,
-      extensions: maxEarlyData > 0 ? [extensionValue(earlyData.new_session_ticket, maxEarlyData)] : [],
+      extensions,
     })
   })
 }

@@ -202,6 +202,55 @@ describe('records', () => {
   })
 })
 
+describe('values that mean nothing (RFC 8701)', () => {
+  const isReserved = (value: number) => (value & 0x0f0f) === 0x0a0a && value >> 8 === (value & 0xff)
+
+  test('do no harm, nor do they change between two ClientHellos', async () => {
+    const hellos: ClientHello[] = []
+    const watch = (message: Message) => {
+      if (message.type === HandshakeType.client_hello) hellos.push(decodeMessage(ClientHello, message))
+      return undefined
+    }
+    const pair = await connectedPair({
+      client: { sendsGrease: true },
+      server: { sendsGrease: true, groups: [secp384r1], tickets: new TicketIssuer(systemEntropy) },
+      intercept: { client: { message: watch } },
+    })
+    const [first, second] = hellos
+    assert.ok(first && second)
+    for (const hello of [first, second]) {
+      assert.equal(hello.cipherSuites.filter(isReserved).length, 1)
+      assert.equal(hello.extensions.filter(({ type }) => isReserved(type)).length, 2)
+    }
+    assert.deepEqual(second.cipherSuites, first.cipherSuites)
+    assert.equal(pair.client.sessions.length, 2)
+  })
+
+  test('are refused where the server answers them', async () => {
+    let answered: number | undefined
+    const echo = (message: Message) => {
+      if (message.type === HandshakeType.client_hello) {
+        answered = decodeMessage(ClientHello, message).extensions.find(({ type }) => isReserved(type))?.type
+      }
+      return undefined
+    }
+    const pair = makePair({
+      client: { sendsGrease: true },
+      intercept: {
+        client: { message: echo },
+        server: {
+          message: ({ type }) =>
+            type === HandshakeType.encrypted_extensions
+              ? [encodeMessage(type, EncryptedExtensions, { extensions: [{ type: answered ?? 0, data: EMPTY }] })]
+              : undefined,
+        },
+      },
+    })
+    await pair.run()
+    assert.equal(alertOf(pair.client.error), 'unsupported_extension')
+  })
+})
+
 describe('an imported PSK', () => {
   const agreed = {
     identity: utf8('boiler'),
