@@ -1,3 +1,3 @@
-export { AddressCheck, type Admission } from './address-check.js'
+export { AddressCheck, type Admission, type Negotiation } from './address-check.js'
 export { DtlsConnection } from './connection.js'
 export type { DatagramOptions } from './datagram-options.js'

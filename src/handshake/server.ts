@@ -214,7 +214,7 @@ class ServerState {
   }
 }
 
-function groupOf({ config }: Pick<ServerState, 'config'>, { extensions }: Offer) {
+function groupOf({ config }: { readonly config: Pick<ServerConfig, 'groups'> }, { extensions }: Offer) {
   if (
     extensions.has(ext.preSharedKey.client_hello) &&
     !extensions.has(ext.supportedGroups.client_hello) &&
@@ -284,7 +284,11 @@ function checkOnlyShare(second: Offer, group: number): void {
 
 /** What a server that keeps nothing of a ClientHello has to know to ask for a second one, and again when that comes with
  *  its cookie (RFC 8446 §4.2.2). @throws ProtocolError or DecodeError if this server would refuse the ClientHello */
-export function readStatelessHello(config: ServerConfig, protocol: Protocol, message: Message): StatelessHello {
+export function readStatelessHello(
+  config: Pick<ServerConfig, 'cipherSuites' | 'groups' | 'prefersOwnOrder'>,
+  protocol: Protocol,
+  message: Message,
+): StatelessHello {
   const offer = readClientHello(tableWith(undefined), protocol, message)
   const [suite] = commonSuites(offer.hello.cipherSuites, config.cipherSuites, config.prefersOwnOrder)
   const { group, share } = groupOf({ config }, offer)
