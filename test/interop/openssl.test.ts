@@ -5,6 +5,10 @@ import { type AttestedSocket, type ConnectOptions, connect, createServer, type S
 import { hasProgram, optional } from '../support/skip.js'
 import { folderWithCertificates, Program, pem, portOf } from './support.js'
 
+const PSK = '5a'.repeat(32)
+/** OCSPResponse with the status tryLater (RFC 6960 §4.2.1). */
+const TRY_LATER = Uint8Array.of(0x30, 3, 0x0a, 1, 3)
+
 const needsOpenssl = optional('openssl', hasProgram('openssl'), 'apt install openssl')
 
 describe('openssl s_client and our server', needsOpenssl, () => {
@@ -98,6 +102,34 @@ describe('openssl s_client and our server', needsOpenssl, () => {
     await client.says(/KEYUPDATE/)
     await echo(client, 'two')
   })
+
+  test('share a key instead of certificates', async t => {
+    const pskCallback = (_: AttestedSocket, identity: string) => (identity === 'me' ? Buffer.from(PSK, 'hex') : null)
+    const { start, sockets } = await meet(t, { pskCallback }, '-psk', PSK, '-psk_identity', 'me')
+    const client = start()
+    await client.says(/^Reused, TLSv1\.3/m)
+    await echo(client, 'hello there')
+    assert.equal(sockets[0]?.pskIdentity, 'me')
+  })
+
+  test('export the same keying material', async t => {
+    const { start, sockets } = await meet(t, {}, '-keymatexport', 'EXPORTER-interop', '-keymatexportlen', '32')
+    const client = start()
+    const [, theirs] = await client.says(/Keying material: ([0-9A-F]+)/)
+    await echo(client, 'hello there')
+    assert.equal(theirs?.toLowerCase(), sockets[0]?.exportKeyingMaterial(32, 'EXPORTER-interop').toString('hex'))
+  })
+
+  test('pad their records', async t => {
+    const { start } = await meet(t, { recordPadding: 256 }, '-record_padding', '512')
+    await echo(start(), 'hello there')
+  })
+
+  test('pass on a staple', async t => {
+    // OpenSSL prints what it can read of it.
+    const { start } = await meet(t, { ocspResponse: TRY_LATER }, '-status')
+    await start().says(/OCSP Response Status: trylater/)
+  })
 })
 
 describe('our client and openssl s_server', needsOpenssl, () => {
@@ -184,6 +216,22 @@ describe('our client and openssl s_server', needsOpenssl, () => {
     assert.equal(String(answer), 'two\n')
     socket.write('three\n')
     await server.says(/three/)
+  })
+
+  test('share a key instead of certificates', async t => {
+    const { dial } = await meet(t, '-rev', '-psk', PSK, '-psk_identity', 'me')
+    const socket = dial({ pskCallback: () => ({ identity: 'me', psk: Buffer.from(PSK, 'hex') }) })
+    await echo(socket, 'hello there')
+    assert.equal(socket.pskIdentity, 'me')
+    assert.deepEqual(socket.getPeerCertificate(), {})
+  })
+
+  test('export the same keying material', async t => {
+    const { dial, server } = await meet(t, '-keymatexport', 'EXPORTER-interop', '-keymatexportlen', '32')
+    const socket = dial()
+    await once(socket, 'secureConnect')
+    const [, theirs] = await server.says(/Keying material: ([0-9A-F]+)/)
+    assert.equal(theirs?.toLowerCase(), socket.exportKeyingMaterial(32, 'EXPORTER-interop').toString('hex'))
   })
 
   test('refuse a server whose certificate is of a stranger', async t => {
