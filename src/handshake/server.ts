@@ -214,7 +214,10 @@ class ServerState {
   }
 }
 
-function groupOf({ config }: { readonly config: Pick<ServerConfig, 'groups'> }, { extensions }: Offer) {
+function groupOf(
+  { config }: { readonly config: Pick<ServerConfig, 'groups' | 'insistsOnGroupOrder'> },
+  { extensions }: Offer,
+) {
   if (
     extensions.has(ext.preSharedKey.client_hello) &&
     !extensions.has(ext.supportedGroups.client_hello) &&
@@ -285,7 +288,7 @@ function checkOnlyShare(second: Offer, group: number): void {
 /** What a server that keeps nothing of a ClientHello has to know to ask for a second one, and again when that comes with
  *  its cookie (RFC 8446 §4.2.2). @throws ProtocolError or DecodeError if this server would refuse the ClientHello */
 export function readStatelessHello(
-  config: Pick<ServerConfig, 'cipherSuites' | 'groups' | 'prefersOwnOrder'>,
+  config: Pick<ServerConfig, 'cipherSuites' | 'groups' | 'prefersOwnOrder' | 'insistsOnGroupOrder'>,
   protocol: Protocol,
   message: Message,
 ): StatelessHello {
