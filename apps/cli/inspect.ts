@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { AttestationError, type AttestationStatus, type AttestedSocket, connect } from 'attested-tls'
 import { EvidenceExtension, evidenceInCertificate } from 'attested-tls/evidence'
-import { type AttestationResult, typeOfCmw } from 'attested-tls/rats'
+import { type AttestationResult, typeOfCmw, type Verifier } from 'attested-tls/rats'
 import { report } from 'attested-tls/verifier'
 import { describeName, parseCertificate } from 'attested-tls/x509'
 import { ExitCode, exitCodeOf } from './exit-code.js'
+import { listsOfTypes, onlooker } from './onlooker.js'
 import { connectOptionsOf, type PeerOptions, type Seen } from './relying-party.js'
 import type { Target } from './target.js'
 
@@ -39,8 +40,45 @@ interface CertificateSummary {
 
 /** Connects, and tells what the peer shows: its certificate, what was agreed on, and what a policy makes of it. */
 export async function inspect(target: Target, options: PeerOptions & { readonly json?: boolean }): Promise<ExitCode> {
+  const { socket, ...attempt } = await attempted(target, options)
+  const findings = findingsOf(target, options, { socket, ...attempt })
+  const { error } = attempt
+  const result = error instanceof AttestationError ? error.result : socket.attestation?.peer.result
+  socket.destroy()
+  if (options.json) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`)
+  else print(findings, socket, result ?? null)
+  return findings.exitCode
+}
+
+/** What came of connecting. */
+interface Attempt {
+  readonly socket: AttestedSocket
+  /** The certificate, if it came so far. */
+  readonly shown: PeerCertificate | undefined
+  readonly seen: Seen
+  readonly error: unknown
+}
+
+/** Connects with the policy. Without one the peer is asked for every type of Evidence that there is, a list at a time, in
+ *  one profile after the other, and at last for none. */
+async function attempted(target: Target, options: PeerOptions): Promise<Attempt> {
+  if (options.policy !== undefined) return attemptedWith(target, options)
+  const profiles = options.profile ? [options.profile] : (['hardened', 'draft08'] as const)
+  for (const profile of profiles) {
+    for (const types of listsOfTypes(profile, options)) {
+      const attempt = await attemptedWith(target, { ...options, profile }, onlooker(types))
+      const code = codeOf(attempt.error)
+      // It does not speak the profile, whatever the types are.
+      if (code === 'ERR_ATTESTATION_NEGOTIATION') break
+      if (code !== 'ERR_TLS_ALERT_UNSUPPORTED_EVIDENCE') return attempt
+    }
+  }
+  return attemptedWith(target, options)
+}
+
+async function attemptedWith(target: Target, options: PeerOptions, verifier?: Verifier): Promise<Attempt> {
   const seen: Seen = { evidence: null }
-  const { attestation, ...connectOptions } = connectOptionsOf(options, seen)
+  const { attestation, ...connectOptions } = connectOptionsOf(options, seen, verifier)
   let shown: PeerCertificate | undefined
   const socket = connect({
     ...connectOptions,
@@ -53,28 +91,16 @@ export async function inspect(target: Target, options: PeerOptions & { readonly 
       return checkServerIdentity(host, certificate)
     },
   })
-  let error: unknown
   try {
     await once(socket, 'secureConnect')
-  } catch (reason) {
-    error = reason
+    return { socket, shown, seen, error: undefined }
+  } catch (error) {
+    return { socket, shown, seen, error }
   }
-  const findings = findingsOf(target, options, socket, shown, seen, error)
-  const result = error instanceof AttestationError ? error.result : socket.attestation?.peer.result
-  socket.destroy()
-  if (options.json) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`)
-  else print(findings, socket, result ?? null)
-  return findings.exitCode
 }
 
-function findingsOf(
-  { host, port }: Target,
-  options: PeerOptions,
-  socket: AttestedSocket,
-  shown: PeerCertificate | undefined,
-  { evidence }: Seen,
-  error: unknown,
-): Findings {
+function findingsOf({ host, port }: Target, options: PeerOptions, { socket, shown, seen, error }: Attempt): Findings {
+  const { evidence } = seen
   const { attestation } = socket
   const key = socket.getEphemeralKeyInfo()
   const complaint = error === undefined ? null : { code: codeOf(error), message: messageOf(error) }
@@ -147,7 +173,7 @@ function linesOf(findings: Findings, { attestation }: AttestedSocket): readonly 
   if (!error)
     lines.push(['trusted', findings.isAuthorized ? 'yes' : `NO: ${findings.authorizationError ?? 'no reason'}`])
   if (attestation) lines.push(...attestationLines(attestation, evidence, error === null))
-  else lines.push(['attested', 'not asked: give --policy'])
+  else if (!error) lines.push(['attested', 'NO: it has no Evidence of a type that is known here'])
   if (error) lines.push(['error', `${error.message} (${error.code})`])
   return lines
 }

@@ -57,9 +57,10 @@ function peer(command: Command): Command {
   return command
     .option('--policy <file>', 'what the peer may run: it has to attest, and is appraised by it')
     .addOption(
-      new Option('--profile <name>', 'how attestation is bound to the connection')
-        .choices(['hardened', 'draft08'])
-        .default('hardened'),
+      new Option('--profile <name>', 'how attestation is bound to the connection; hardened unless said').choices([
+        'hardened',
+        'draft08',
+      ]),
     )
     .option('--credential <kinds>', 'what the peer may authenticate with: x509, attestation-only', kinds, ['x509'])
     .option('--root <kind=file>', 'roots of a kind of platform, instead of the vendor’s; may be repeated', collected)

@@ -4,10 +4,14 @@ import { type Cmw, typeOfCmw, type Verifier } from 'attested-tls/rats'
 import { Policy } from 'attested-tls/verifier'
 import { UsageError } from './exit-code.js'
 
+/** A profile by its name. */
+export type ProfileName = 'hardened' | 'draft08'
+
 /** What both `inspect` and `get` are told. */
 export interface PeerOptions {
   readonly policy?: string
-  readonly profile: 'hardened' | 'draft08'
+  /** `hardened`, unless said. */
+  readonly profile?: ProfileName
   readonly credential: readonly ('x509' | 'attestation-only')[]
   /** `KIND=FILE` each. */
   readonly root?: readonly string[]
@@ -26,11 +30,15 @@ export interface Seen {
   evidence: { readonly type: string; readonly bytes: number } | null
 }
 
-/** How to connect as the options say; without a policy there is no attestation.
+/** How to connect as the options say.
+ *  @param verifier the one that goes by the policy, unless given; without either there is no attestation
  *  @throws UsageError, PolicyError */
-export function connectOptionsOf(options: PeerOptions, seen: Seen): ConnectOptions {
+export function connectOptionsOf(
+  options: PeerOptions,
+  seen: Seen,
+  verifier: Verifier | undefined = verifierOf(options),
+): ConnectOptions {
   const { ca, servername, timeout, insecure, certificateEvidence } = options
-  const verifier = verifierOf(options)
   return {
     ...(ca !== undefined && { ca: contentOf(ca) }),
     ...(servername !== undefined && { servername }),
@@ -38,8 +46,8 @@ export function connectOptionsOf(options: PeerOptions, seen: Seen): ConnectOptio
     handshakeTimeout: timeout,
     ...(verifier && {
       attestation: {
-        profile: options.profile,
-        verifier: watched(verifier, seen),
+        profile: options.profile ?? 'hardened',
+        verifier: watched(verifier, message => note(seen, message)),
         peerCredentials: options.credential,
         ...(certificateEvidence !== undefined && {
           dangerouslyAcceptCertificateEvidence: { maxAgeSeconds: certificateEvidence },
@@ -88,10 +96,7 @@ export function contentOf(file: string): string {
 }
 
 /** The Verifier, with somebody who looks over its shoulder. */
-function watched(verifier: Verifier, seen: Seen): Verifier {
-  const note = (message: Cmw) => {
-    seen.evidence = { type: String(typeOfCmw(message)), bytes: sizeOf(message) }
-  }
+function watched(verifier: Verifier, tell: (message: Cmw) => void): Verifier {
   return {
     identity: verifier.identity,
     evidenceTypes: verifier.evidenceTypes,
@@ -100,19 +105,25 @@ function watched(verifier: Verifier, seen: Seen): Verifier {
     challengeLength: type => verifier.challengeLength(type),
     speaksForKey: type => verifier.speaksForKey?.(type) ?? true,
     checkResults: submission => verifier.checkResults(submission),
-    appraiseCertificate: async submission => (await verifier.appraiseCertificate?.(submission)) ?? null,
+    ...(verifier.appraiseCertificate && {
+      appraiseCertificate: async submission => (await verifier.appraiseCertificate?.(submission)) ?? null,
+    }),
     async newSession(options) {
       const session = await verifier.newSession(options)
       return {
         nonce: session.nonce,
         close: () => session.close?.(),
         appraise(submission) {
-          note(submission.message)
+          tell(submission.message)
           return session.appraise(submission)
         },
       }
     },
   }
+}
+
+function note(seen: Seen, message: Cmw): void {
+  seen.evidence = { type: String(typeOfCmw(message)), bytes: sizeOf(message) }
 }
 
 function sizeOf(message: Cmw): number {

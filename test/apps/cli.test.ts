@@ -10,6 +10,7 @@ import { hex, utf8 } from '#src/bytes/index.js'
 import { hash } from '#src/crypto/index.js'
 import { createHttpsServer, createServer, type ServerOptions } from '#src/node/index.js'
 import { encodeCmwExtension, ID_PE_CMW } from '#src/rats/index.js'
+import { FakeAttester } from '../attestation/support.js'
 import { root as authority, listen, serverOptions } from '../node/support.js'
 import { repositoryRoot } from '../support/skip.js'
 
@@ -143,12 +144,39 @@ describe('attested-tls inspect', { concurrency: true }, () => {
     assert.match(out, /^trusted +NO: .*other\.example/m)
   })
 
-  test('ends with 3 without a policy, and shows the certificate all the same', async t => {
+  test('ends with 3 without a policy, and shows certificate and Evidence all the same', async t => {
     const port = await listen(t, createServer(attesting))
     const { code, out } = await run('inspect', `127.0.0.1:${port}`, ...trusting)
     assert.equal(code, 3)
     assert.match(out, /^certificate {2}CN=localhost$/m)
-    assert.match(out, /^attested +not asked: give --policy$/m)
+    assert.match(out, /^agreed on +background-check, x509, profile draft08$/m)
+    assert.match(out, /^Evidence +application\/cmw\+cbor.*, \d+ bytes$/m)
+    assert.match(out, /^attested +NO$/m)
+    assert.match(out, /there is no policy to appraise it by; give --policy/)
+  })
+
+  test('asks for every type of Evidence where there is no policy, whatever the profile', async t => {
+    const hardened: ServerOptions = { ...serverOptions, attestation: { profile: 'hardened', attester } }
+    const port = await listen(t, createServer(hardened))
+    const { code, out } = await run('inspect', `127.0.0.1:${port}`, ...trusting)
+    assert.equal(code, 3)
+    assert.match(out, /^Evidence +application\/eat\+cwt; eat_profile=.*simulated-platform.*, \d+ bytes$/m)
+    const strange: ServerOptions = {
+      ...serverOptions,
+      attestation: { profile: 'draft08', attester: new FakeAttester() },
+    }
+    const other = await listen(t, createServer(strange))
+    const unknown = await run('inspect', `127.0.0.1:${other}`, ...trusting, '--profile', 'draft08')
+    assert.equal(unknown.code, 3)
+    assert.match(unknown.out, /^trusted +yes$/m)
+    assert.match(unknown.out, /^attested +NO: it has no Evidence of a type that is known here$/m)
+  })
+
+  test('says that a server does not attest where there is no policy either', async t => {
+    const port = await listen(t, createServer(serverOptions))
+    const { code, out } = await run('inspect', `127.0.0.1:${port}`, ...trusting)
+    assert.equal(code, 3)
+    assert.match(out, /^attested +NO: the server does not attest$/m)
   })
 
   test('finds Evidence in the certificate, and takes it where it is told to', async t => {
@@ -198,7 +226,6 @@ describe('attested-tls inspect', { concurrency: true }, () => {
 
   test('ends with 1 when it is called wrongly', async () => {
     const wrong: readonly (readonly [args: readonly string[], complaint: RegExp])[] = [
-      [['inspect'], /missing required argument/],
       [['inspect', 'host:99999'], /no HOST or HOST:PORT/],
       [['inspect', 'localhost', '--policy', join(folder, 'none.json')], /cannot be read/],
       [['inspect', 'localhost', '--policy', files.wrong], /wrong.json:2:16: /],
@@ -206,7 +233,6 @@ describe('attested-tls inspect', { concurrency: true }, () => {
       [['inspect', 'localhost', '--credential', 'x508'], /x509, attestation-only/],
       [['inspect', 'localhost', '--timeout', '0'], /whole number/],
       [['get', 'http://localhost/'], /no https URL/],
-      [['frobnicate'], /unknown command/],
     ]
     for (const [args, complaint] of wrong) {
       const { code, err } = await run(...args)
