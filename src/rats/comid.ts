@@ -44,8 +44,9 @@ export interface Environment {
 /** A byte string with a tag that says what it is: 37 a UUID, 111 an OID, 550 a UEID, 560 bytes. */
 export interface Identifier {
   readonly tag: number
-  /** Undefined for tags of older profiles that stand in front of something else. */
+  /** Undefined where the tag stands in front of something else, as in older profiles. */
   readonly bytes: Uint8Array | undefined
+  readonly value: CborValue
 }
 
 /** A key, certificate or thumbprint: 554 a public key in PEM, 555 a certificate, 556 a chain; others are kept as bytes. */
@@ -212,7 +213,7 @@ function keysOf(value: CborValue | undefined, what: string): readonly CryptoKey[
 
 function identifierOf(value: CborValue, what: string): Identifier {
   if (!(value instanceof Tagged)) throw malformed(`${what} is ${describeValue(value)}, not tagged`)
-  return { tag: value.tag, bytes: value.value instanceof Uint8Array ? value.value : undefined }
+  return { tag: value.tag, bytes: value.value instanceof Uint8Array ? value.value : undefined, value: value.value }
 }
 
 function optional<T>(value: CborValue | undefined, what: string, read: (value: CborValue, what: string) => T) {

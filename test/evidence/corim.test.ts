@@ -85,7 +85,11 @@ function pemOf({ spki }: PublicKey): string {
 }
 
 function forbids(profile: string, triples: Members, complaint: RegExp): void {
-  assert.throws(() => contentsOf(profile, triples), { code: 'ERR_RATS_CLAIM', message: complaint })
+  assert.throws(
+    () => contentsOf(profile, triples),
+    (error: unknown) =>
+      error instanceof MessageError && /^ERR_RATS_CLAIM/.test(error.code) && complaint.test(error.message),
+  )
 }
 
 describe('a manifest', () => {
@@ -252,6 +256,60 @@ for (const [profile, kind, key] of [
     })
   })
 }
+
+describe('a manifest of an older profile of Arm', () => {
+  const environment = classOf(new Tagged(600, implementation))
+  const name = (changes: readonly (readonly [number, CborValue])[] = []) =>
+    new Tagged(601, map([[1, 'BL'], [4, '2.1.0'], [5, signerId], ...changes]))
+  const older = (key: CborValue, digest = 1) =>
+    map([
+      [0, key],
+      [1, map([[2, [[1, new Uint8Array(32).fill(digest)]]]])],
+    ])
+
+  for (const [profile, kind] of [
+    ['http://arm.com/psa/iot/1', 'psa'],
+    ['http://arm.com/cca/ssd/1', 'cca-platform'],
+  ] as const) {
+    test(`names components by type, version and signer (${kind})`, () => {
+      const own = newKey().publicKey
+      const named = classOf(new Tagged(600, implementation), [[1, new Tagged(550, instance)]])
+      const anchor = [named, [new Tagged(554, pemOf(own))]]
+      const contents = contentsOf(
+        profile,
+        map([
+          [0, [[environment, [older(name())]]]],
+          [3, [anchor]],
+        ]),
+      )
+      const [found] = contents.references
+      assert.equal(found?.kind, kind)
+      assert.deepEqual([...(found?.measurements ?? [])], [['BL', ['01'.repeat(32)]]])
+      assert.equal(found?.claims.get('signer-id'), hex(signerId))
+      assert.deepEqual(contents.instanceKeys[0]?.key.spki, own.spki)
+    })
+
+    test(`is refused where it says what it must not (${kind})`, () => {
+      const triple = (where: Members, measurement: CborValue) => map([[0, [[where, [measurement]]]]])
+      forbids(profile, triple(classOf(bytes(implementation)), older(name())), /tagged 600/)
+      forbids(profile, triple(environment, older('psa.software-component')), /not of a software component/)
+      forbids(profile, triple(environment, older(name([[5, new Uint8Array(20)]]))), /one signer/)
+      forbids(profile, triple(environment, older(new Tagged(601, map([[1, 'BL']])))), /signer/)
+    })
+  }
+
+  test('has a configuration without mask', () => {
+    const configuration = map([
+      [0, new Tagged(602, 'cfg')],
+      [1, map([[4, bytes(Uint8Array.of(1))]])],
+    ])
+    const { references } = contentsOf(
+      'http://arm.com/cca/ssd/1',
+      map([[0, [[environment, [older(name()), configuration]]]]]),
+    )
+    assert.equal(references[0]?.claims.get('config'), '01')
+  })
+})
 
 describe('a manifest of a CCA platform', () => {
   const environment = classOf(bytes(implementation))

@@ -176,7 +176,7 @@ describe('a measurement in a CoRIM', () => {
 
   test('is named by text, by a number or by what has a tag', () => {
     assert.equal(saying([[11, 'x']], 641)?.key, 641)
-    assert.deepEqual(saying([[11, 'x']], new Tagged(37, digest))?.key, { tag: 37, bytes: digest })
+    assert.deepEqual(saying([[11, 'x']], new Tagged(37, digest))?.key, { tag: 37, bytes: digest, value: digest })
     assert.throws(() => saying([[11, 'x']], digest), MessageError)
   })
 

@@ -1,6 +1,6 @@
 import { type Comid, type Corim, MessageError } from '../../rats/index.js'
 import type { InstanceKey } from '../endorsements.js'
-import { ccaPlatformCorim, ccaRealmCorim, psaCorim } from './arm.js'
+import { ccaPlatformCorims, ccaRealmCorim, psaCorims } from './arm.js'
 import { parsecTpmCorim } from './parsec.js'
 import { type CorimProfile, type CorimReference, type CorimRoot, forbidden } from './profile.js'
 import { snpCorim } from './sev-snp.js'
@@ -16,7 +16,7 @@ export interface CorimContents {
 }
 
 /** Profiles that are known here. A new one is a file and a row. */
-const profiles: readonly CorimProfile[] = [psaCorim, ccaPlatformCorim, ccaRealmCorim, snpCorim, parsecTpmCorim]
+const profiles: readonly CorimProfile[] = [...psaCorims, ...ccaPlatformCorims, ccaRealmCorim, snpCorim, parsecTpmCorim]
 
 /** Reads the statements of a manifest as its profile has them. Endorsed values and statements that hold under conditions
  *  are not used: what they would add to, is added nothing to.
