@@ -35,12 +35,15 @@ export class PublicKey {
     this.publicExponent = key.asymmetricKeyDetails?.publicExponent
   }
 
-  /** @param der SubjectPublicKeyInfo (RFC 5280 §4.1)   @throws Error if it is none that OpenSSL knows */
+  /** Imports a key, or finds it among those imported lately: an import costs as much as checking a signature.
+   *  @param der SubjectPublicKeyInfo (RFC 5280 §4.1)   @throws Error if it is none that OpenSSL knows */
   static fromSpki(der: Uint8Array): PublicKey {
-    const bytes = Uint8Array.from(der)
-    const jwk = IS_JWK_FASTER ? p256JwkOf(bytes) : undefined
-    if (jwk) return new PublicKey(createPublicKey({ key: jwk, format: 'jwk' }), bytes)
-    return new PublicKey(createPublicKey({ key: Buffer.from(bytes), format: 'der', type: 'spki' }), bytes)
+    return lately(Buffer.from(der.buffer, der.byteOffset, der.length).toString('latin1'), () => {
+      const bytes = Uint8Array.from(der)
+      const jwk = IS_JWK_FASTER ? p256JwkOf(bytes) : undefined
+      if (jwk) return new PublicKey(createPublicKey({ key: jwk, format: 'jwk' }), bytes)
+      return new PublicKey(createPublicKey({ key: Buffer.from(bytes), format: 'der', type: 'spki' }), bytes)
+    })
   }
 
   /** @param text SubjectPublicKeyInfo in PEM (RFC 7468 §13)   @throws Error if it is no such text, or none that OpenSSL
@@ -53,6 +56,8 @@ export class PublicKey {
 
   /** @param jwk a public JSON Web Key (RFC 7517)   @throws Error if a member is missing or the point is not on its curve */
   static fromJwk(jwk: Readonly<Record<string, unknown>>): PublicKey {
+    const spki = p256SpkiOf(jwk)
+    if (spki) return PublicKey.fromSpki(spki)
     return new PublicKey(createPublicKey({ key: { ...jwk }, format: 'jwk' }))
   }
 
@@ -66,9 +71,11 @@ export class PublicKey {
    *  @throws Error for `rsa-pss` and `other`, which JWK has no form for */
   get jwk(): Jwk {
     // Exported from a copy: Node 20 can hang when a key comes straight out of its generator.
-    this.#jwk ??= createPublicKey({ key: Buffer.from(this.spki), format: 'der', type: 'spki' }).export({
-      format: 'jwk',
-    })
+    this.#jwk ??=
+      p256JwkOf(this.spki) ??
+      createPublicKey({ key: Buffer.from(this.spki), format: 'der', type: 'spki' }).export({
+        format: 'jwk',
+      })
     return this.#jwk
   }
 
@@ -83,12 +90,45 @@ export class PublicKey {
   }
 }
 
+/** The key of that name, if it was imported lately. */
+function lately(name: string, importKey: () => PublicKey): PublicKey {
+  const key = imported.get(name) ?? importKey()
+  if (name.length > LONGEST_NAME) return key
+  // Deleted and set again it is the youngest.
+  imported.delete(name)
+  imported.set(name, key)
+  if (imported.size > MOST_IMPORTED) {
+    for (const oldest of imported.keys()) {
+      imported.delete(oldest)
+      break
+    }
+  }
+  return key
+}
+
+/** Keys by their SubjectPublicKeyInfo, the oldest first. It changes how long an import takes, and never what it gives. */
+const imported = new Map<string, PublicKey>()
+const MOST_IMPORTED = 256
+/** An RSA key of 8192 bits has 1,062 bytes. */
+const LONGEST_NAME = 1100
+
 /** The point in the SubjectPublicKeyInfo (RFC 5480 §2) of a P-256 key as a JSON Web Key: OpenSSL 3.0 imports that in half
  *  the time. (P-384 takes four times as long that way.) undefined for other kinds of key and forms of point. */
 function p256JwkOf(spki: Uint8Array): { kty: 'EC'; crv: 'P-256'; x: string; y: string } | undefined {
   if (spki.length !== P256_PREFIX.length + 64 || !P256_PREFIX.every((byte, i) => byte === spki[i])) return undefined
   const point = Buffer.from(spki.buffer, spki.byteOffset + P256_PREFIX.length, 64)
   return { kty: 'EC', crv: 'P-256', x: point.toString('base64url', 0, 32), y: point.toString('base64url', 32) }
+}
+
+/** The other way round; undefined for other kinds of key, and for what is not quite one. */
+function p256SpkiOf({ kty, crv, x, y }: Readonly<Record<string, unknown>>): Uint8Array | undefined {
+  if (kty !== 'EC' || crv !== 'P-256' || !isCoordinate(x) || !isCoordinate(y)) return undefined
+  return Uint8Array.from(Buffer.concat([P256_PREFIX, Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]))
+}
+
+/** Whether it is 32 bytes in base64url. */
+function isCoordinate(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z0-9_-]{43}$/.test(value)
 }
 
 const IS_JWK_FASTER = versions.openssl.startsWith('3.0.')

@@ -621,8 +621,7 @@ export class TlsConnection implements Carrier {
     this.#flight = []
     this.#reader.clear()
     this.#writer.clear()
-    // With a reason, since the one that is made otherwise is costly.
-    this.#abort?.abort(new ConnectionEnded('the connection is over'))
+    this.#abort?.abort(OVER)
   }
 }
 
@@ -631,6 +630,8 @@ export type ClientArguments = [side: 'client', config: ClientConfig, options?: R
 /** What a server's connection is made of. */
 export type ServerArguments = [side: 'server', config: ServerConfig, options?: RecordOptions]
 
+/** Why signals fire: one for all, since every error costs a stack. */
+const OVER = new ConnectionEnded('the connection is over')
 const NOTHING: readonly Uint8Array[] = []
 const WARNING = 1
 const FATAL = 2
