@@ -8,6 +8,7 @@ import { contentsOfCorim, openCorim, PlatformRoots } from '#src/evidence/index.j
 import {
   type CborValue,
   encodeCbor,
+  MessageError,
   makeSignedCorim,
   messageSigner,
   PARSEC_TPM_MEDIA_TYPE,
