@@ -1,80 +1,27 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { SimulatedAndroidDevice, SimulatedCcaMachine, SimulatedPsaDevice, SimulatedTpm } from '#src/attester/index.js'
-import { hex } from '#src/bytes/index.js'
-import { systemEntropy } from '#src/crypto/index.js'
-import { describeSelections, pcrDigestOf, speaksForKey } from '#src/evidence/index.js'
-import type { Attester } from '#src/rats/index.js'
-import { type EmbeddedVerifierOptions, embeddedVerifier, Policy, type PolicyDocument } from '#src/verifier/index.js'
-import { identityOf, NOON, newKey, patient, root, someKey } from '../support/simulated.js'
+import { evidenceFormats, speaksForKey } from '#src/evidence/index.js'
+import { type EmbeddedVerifierOptions, report } from '#src/verifier/index.js'
+import {
+  challengeFor,
+  endorsementsFor,
+  evidenceOf,
+  type SimulatedKind,
+  simulatedKinds,
+  verifierFor,
+} from '../support/every-platform.js'
+import { failures, identityOf, newKey, patient, someKey } from '../support/simulated.js'
 
-const component = {
-  type: 'RMM',
-  measurement: new Uint8Array(32).fill(1),
-  version: '1',
-  signerId: new Uint8Array(32).fill(2),
-  description: undefined,
-}
-const measured = { RMM: '01'.repeat(32) }
-const zero = '00'.repeat(32)
-const tpm = new SimulatedTpm({ platform: root.issue('TPM', { purposes: ['2.23.133.8.3'] }) })
-tpm.extend(0, new Uint8Array(8))
-const selections = [{ bank: 'sha256', registers: [0, 1, 2, 3, 4, 5, 6, 7] }] as const
-const digest = hex(pcrDigestOf(selections, tpm.values, 'sha256') ?? new Uint8Array(0))
-const android = new SimulatedAndroidDevice({ now: NOON })
-const signer = new Uint8Array(32).fill(4)
+test('every format of Evidence is made by a simulated platform', () => {
+  const made = new Set(Object.values(simulatedKinds).flatMap(({ attester }) => attester.evidenceTypes))
+  const unmade = evidenceFormats.filter(({ mediaTypes }) => !mediaTypes.some(type => made.has(type)))
+  assert.deepEqual(
+    unmade.map(({ name }) => name),
+    [],
+  )
+})
 
-/** A kind of platform: what attests, what trusts it, and its policy. */
-interface Row {
-  readonly attester: Attester
-  readonly roots: Readonly<Record<string, readonly string[]>>
-  readonly platforms: NonNullable<PolicyDocument['platforms']>
-  /** Types that are believed by registered keys only, which no root makes up for. */
-  readonly registeredOnly?: readonly string[]
-}
-
-const rows: Readonly<Record<string, Row>> = {
-  psa: {
-    attester: new SimulatedPsaDevice({ platform: root.issue('PSA device'), components: [component] }),
-    roots: { psa: [root.pem] },
-    platforms: [{ kind: 'psa', measurements: [{ values: measured }] }],
-  },
-  cca: {
-    attester: new SimulatedCcaMachine({
-      platform: root.issue('CCA machine'),
-      components: [component],
-      initialMeasurement: new Uint8Array(32),
-    }),
-    roots: { 'cca-platform': [root.pem] },
-    platforms: [
-      { kind: 'cca-platform', measurements: [{ values: measured }] },
-      {
-        kind: 'cca-realm',
-        measurements: [{ values: { rim: zero, rem0: zero, rem1: zero, rem2: zero, rem3: zero } }],
-      },
-    ],
-  },
-  tpm: {
-    attester: tpm,
-    roots: { tpm: [root.pem] },
-    platforms: [{ kind: 'tpm', measurements: [{ values: { [describeSelections(selections)]: digest } }] }],
-    registeredOnly: ['application/vnd.parallaxsecond.key-attestation.tpm'],
-  },
-  'android-key': {
-    attester: android.attester({ package: 'com.example.shop', signer }),
-    roots: { 'android-key': [android.rootPem] },
-    platforms: [
-      {
-        kind: 'android-key',
-        measurements: [{ values: { 'app-signer': hex(signer) } }],
-        claims: { 'verified-boot-state': 'verified', package: 'com.example.shop' },
-        minimumVersions: { 'os-patch-level': 202601 },
-      },
-    ],
-  },
-}
-
-for (const [name, row] of Object.entries(rows)) {
+for (const [name, row] of Object.entries(simulatedKinds)) {
   describe(`a simulated platform of kind ${name}`, () => {
     const { attester, registeredOnly = [] } = row
     const types = attester.evidenceTypes.filter(type => !registeredOnly.includes(type))
@@ -96,7 +43,7 @@ for (const [name, row] of Object.entries(rows)) {
 
     test('agrees with the Verifier about the size of challenges', () => {
       for (const type of types)
-        assert.equal(attester.challengeLength(type), verifierOf(row).challengeLength(type), type)
+        assert.equal(attester.challengeLength(type), verifierFor(row).challengeLength(type), type)
     })
 
     test('is refused in production, root configured or not', async () => {
@@ -105,7 +52,15 @@ for (const [name, row] of Object.entries(rows)) {
         assert.ok(failures(configured).includes('simulated'))
         const unconfigured = await appraise(row, type, { roots: {} })
         assert.ok(!unconfigured.isAccepted)
-        assert.ok(failures(unconfigured).includes('chain'))
+        assert.ok(failures(unconfigured).includes('chain'), report(unconfigured))
+      }
+    })
+
+    test('is accepted by the key that is registered for it, root or not', async () => {
+      for (const type of registeredOnly) {
+        const result = await appraise(row, type, { endorsements: endorsementsFor(row), roots: {} })
+        assert.deepEqual(failures(result), [], type)
+        assert.ok(result.isAccepted)
       }
     })
 
@@ -125,25 +80,14 @@ for (const [name, row] of Object.entries(rows)) {
   })
 }
 
-function verifierOf({ platforms, roots }: Row, options: Partial<EmbeddedVerifierOptions> = {}) {
-  return embeddedVerifier({
-    policy: Policy.from({ version: 1, platforms }),
-    now: () => NOON,
-    entropy: systemEntropy,
-    roots,
-    dangerouslyTrustSimulatedPlatforms: true,
-    warn: () => undefined,
-    ...options,
-  })
-}
-
-async function appraise(row: Row, type: string, options: Partial<EmbeddedVerifierOptions> = {}, key = someKey) {
-  const challenge = new Uint8Array(row.attester.challengeLength(type) ?? 32).fill(5)
-  const session = await verifierOf(row, options).newSession({ signal: patient })
-  const message = await row.attester.evidence({ type, challenge, key: someKey, signal: patient })
-  return session.appraise({ message, challenge, key: speaksForKey(type) ? key : null, signal: patient })
-}
-
-function failures({ checks }: { readonly checks: readonly { readonly name: string; readonly passed: boolean }[] }) {
-  return checks.filter(({ passed }) => !passed).map(({ name }) => name)
+async function appraise(
+  row: SimulatedKind,
+  type: string,
+  options: Partial<EmbeddedVerifierOptions> = {},
+  key = someKey,
+) {
+  const session = await verifierFor(row, options).newSession({ signal: patient })
+  const message = await evidenceOf(row, type)
+  const expectedKey = speaksForKey(type) ? key : null
+  return session.appraise({ message, challenge: challengeFor(row, type), key: expectedKey, signal: patient })
 }
