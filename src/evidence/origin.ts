@@ -31,7 +31,7 @@ export function checkOriginChain(
     const isUnknown = error.reason === 'unknown_ca'
     const value = isUnknown ? Assertion.unrecognised : Assertion.cryptographicFailure
     const remedy = REMEDIES[error.reason] ?? 'find out who made this chain: it is not what the vendor issues'
-    const { message: actual, code } = error
+    const { sentence: actual, code } = error
     return { finding: failed({ ...subject, actual, code }, remedy, 'instance-identity', value), trusted: null }
   }
 }

@@ -6,8 +6,9 @@ import type { AttestationResult, Check } from '../rats/index.js'
  *  @param options.colour whether to mark passed and failed with ANSI colours; no unless said */
 export function report(result: AttestationResult, options: { readonly colour?: boolean } = {}): string {
   const paint = options.colour ? (text: string, code: number) => `\x1b[${code}m${text}\x1b[0m` : (text: string) => text
-  const verdict = result.isAccepted ? paint('accepted', GREEN) : paint(verdictWord(result), RED)
-  const lines = [`${verdict}: ${plain(sentence(result))}`]
+  const verdict = paint(verdictWord(result), result.isAccepted ? GREEN : RED)
+  const [first, ...others] = wrapped(plain(sentence(result)), WIDTH - verdictWord(result).length - 2)
+  const lines = [`${verdict}: ${first}`, ...others.map(line => `  ${line}`)]
   if (result.isSimulated) lines.push(paint(SIMULATED_LINE, YELLOW))
   if (result.checks.length > 0) {
     lines.push('', ...table(result.checks, check => (check.passed ? paint('yes', GREEN) : paint('NO ', RED))))
@@ -16,7 +17,8 @@ export function report(result: AttestationResult, options: { readonly colour?: b
   if (Object.keys(result.submodules).length > 0) lines.push('')
   for (const [name, { status, vector }] of Object.entries(result.submodules)) {
     const claims = Object.entries(vector).map(([claim, value]) => `${claim} ${value}`)
-    lines.push(`${plain(name)}: ${status}${claims.length > 0 ? ` (${claims.join(', ')})` : ''}`)
+    const text = `${plain(name)}: ${status}${claims.length > 0 ? ` (${claims.join(', ')})` : ''}`
+    lines.push(...wrapped(text, WIDTH - 2).map((line, i) => (i === 0 ? line : `  ${line}`)))
   }
   if (result.attestedKey) lines.push(`attested key: …${hex(result.attestedKey.subarray(-8))}`)
   if (result.isAccepted) {
@@ -29,7 +31,8 @@ export function report(result: AttestationResult, options: { readonly colour?: b
 const SIMULATED_LINE = 'SIMULATED: this comes from software that plays a TEE, and proves nothing about the machine'
 
 /** What was found bad and what nobody could look into are two things, and read so from the first word on. */
-function verdictWord({ problem }: AttestationResult): string {
+function verdictWord({ isAccepted, problem }: AttestationResult): string {
+  if (isAccepted) return 'accepted'
   return problem === undefined ? 'refused' : 'not appraised'
 }
 
@@ -44,15 +47,21 @@ function failure({ name, expected, actual, source, remedy }: Check): string[] {
 }
 
 function labelled(label: string, text: string): string[] {
-  return wrapped(plain(text)).map((line, i) => `  ${(i === 0 ? label : '').padEnd(12)}${line}`)
+  return wrapped(plain(text), WIDTH - LABEL - 2).map((line, i) => `  ${(i === 0 ? label : '').padEnd(LABEL)}${line}`)
 }
 
-/** Words in lines of at most 86 characters. */
-function wrapped(text: string): string[] {
+/** How wide a report is, in characters. */
+const WIDTH = 100
+/** How wide its labels are, with what stands between them and the text. */
+const LABEL = 12
+
+/** Words in lines of so many characters; one that is longer is cut in pieces. */
+function wrapped(text: string, width: number): string[] {
   const lines: string[] = []
-  for (const word of text.split(' ')) {
+  const pieces = text.split(' ').flatMap(word => word.match(new RegExp(`.{1,${width}}`, 'g')) ?? [''])
+  for (const word of pieces) {
     const line = lines.at(-1)
-    if (line !== undefined && line.length + word.length < 86) lines[lines.length - 1] = `${line} ${word}`
+    if (line !== undefined && line.length + word.length < width) lines[lines.length - 1] = `${line} ${word}`
     else lines.push(word)
   }
   return lines
@@ -76,8 +85,15 @@ const RED = 31
 const YELLOW = 33
 
 function table(checks: readonly Check[], mark: (check: Check) => string): string[] {
-  const rows = checks.map(check => [check.name, check.expected, check.actual].map(cell => cut(plain(cell))))
   const header = ['check', 'expected', 'found']
+  const names = checks.map(({ name }) => cut(plain(name), LONGEST_NAME))
+  const nameWidth = Math.max('check'.length, ...names.map(({ length }) => length))
+  // The mark takes five columns, and two stand between one cell and the next.
+  const most = Math.floor((WIDTH - 5 - nameWidth - 4) / 2)
+  const rows = checks.map(({ expected, actual }, i) => [
+    names[i] ?? '',
+    ...[expected, actual].map(cell => cut(plain(cell), most)),
+  ])
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map(row => row[i]?.length ?? 0)))
   const line = (cells: readonly string[]) =>
     cells
@@ -87,12 +103,12 @@ function table(checks: readonly Check[], mark: (check: Check) => string): string
   return [`ok   ${line(header)}`, ...checks.map((check, i) => `${mark(check)}  ${line(rows[i] ?? [])}`)]
 }
 
-function cut(cell: string): string {
-  return cell.length > MAX_CELL ? `${cell.slice(0, MAX_CELL - 1)}…` : cell
+function cut(cell: string, most: number): string {
+  return cell.length > most ? `${cell.slice(0, most - 1)}…` : cell
 }
 
-/** Three columns of which the first is short fit into 100 characters. */
-const MAX_CELL = 39
+/** No check of ours has a longer name. */
+const LONGEST_NAME = 24
 
 /** What a peer wrote must not steer the terminal it is shown on. */
 function plain(text: string): string {

@@ -41,12 +41,22 @@ export class CertificateError extends Error {
   readonly code: string
   /** The alert that a peer which sent the certificate is answered with. */
   readonly reason: CertificateAlert
+  /** What came and what was expected: the message without the advice. */
+  readonly sentence: string
 
-  /** @param code ERR_X509_…   @param message what came and what was expected */
-  constructor(code: string, reason: CertificateAlert, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause })
+  /** @param code ERR_X509_…   @param sentence what came and what was expected
+   *  @param options.advice what a user of TLS can do about it; of no use where the chain is not TLS's */
+  constructor(
+    code: string,
+    reason: CertificateAlert,
+    sentence: string,
+    options: { readonly cause?: unknown; readonly advice?: string } = {},
+  ) {
+    const { cause, advice } = options
+    super(advice === undefined ? sentence : `${sentence}; ${advice}`, cause === undefined ? undefined : { cause })
     this.code = code
     this.reason = reason
+    this.sentence = sentence
   }
 }
 

@@ -204,10 +204,11 @@ const MOST_SIGNATURES = 64
 const MOST_STEPS = 512
 
 function unknownIssuer({ issuer, subject }: Certificate): CertificateError {
-  return refusal(
+  return new CertificateError(
     'ERR_X509_UNKNOWN_ISSUER',
-    `${describeName(subject)} is issued by ${describeName(issuer)}, which is neither trusted nor in the chain; ` +
-      'trust that issuer (`ca`), or have the intermediates sent along',
+    'unknown_ca',
+    `${describeName(subject)} is issued by ${describeName(issuer)}, which is neither trusted nor in the chain`,
+    { advice: 'trust that issuer (`ca`), or have the intermediates sent along' },
   )
 }
 

@@ -89,8 +89,13 @@ const azure = {
   snp: new SimulatedAzureVm({ tee: 'sev-snp', platform: amdPlatform, report: { version: 3, measurement: launch } }),
   tdx: new SimulatedAzureVm({ tee: 'tdx', platform: intelPlatform, report: td }),
 }
-for (const vm of Object.values(azure)) vm.extend(4, utf8('a boot loader'))
-const pcr4 = { pcr4: hex(azure.snp.pcrs.get(4) ?? new Uint8Array(0)) }
+for (const vm of Object.values(azure)) {
+  vm.extend(4, utf8('a boot loader'))
+  vm.extend(11, utf8('a kernel'))
+}
+const pcrPins = Object.fromEntries(
+  [4, 11].map(register => [`sha256:${register}`, hex(azure.snp.pcrs.get(register) ?? new Uint8Array(0))]),
+)
 
 /** EnactTrust's agent on the simulated TPM, given a challenge. */
 const enactTrust: Attester = {
@@ -136,7 +141,7 @@ export const simulatedKinds: Readonly<Record<string, SimulatedKind>> = {
     platforms: [
       {
         kind: 'az-snp-vtpm',
-        measurements: [{ values: { launch: hex(launch), ...pcr4 } }],
+        measurements: [{ values: { launch: hex(launch), ...pcrPins } }],
         minimumVersions: { microcode: 1 },
       },
     ],
@@ -144,7 +149,7 @@ export const simulatedKinds: Readonly<Record<string, SimulatedKind>> = {
   'az-tdx-vtpm': {
     attester: new SimulatedAzureAttester(azure.tdx),
     roots: { tdx: [intel.rootPem] },
-    platforms: [{ kind: 'az-tdx-vtpm', measurements: [{ values: { mrtd: hex(td.mrTd), ...pcr4 } }] }],
+    platforms: [{ kind: 'az-tdx-vtpm', measurements: [{ values: { mrtd: hex(td.mrTd), ...pcrPins } }] }],
   },
   'aws-nitro': {
     attester: new SimulatedNitroAttester(nitro.platform(), { pcrs, now: () => NOON }),

@@ -107,7 +107,7 @@ function signerOf(document: SignedDocument<unknown>, kind: string, roots: Platfo
     return roots.check(document.chain, at)
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error
-    const sentence = `${NAMES[kind]} has no signer that can be trusted: ${error.message}`
+    const sentence = `${NAMES[kind]} has no signer that can be trusted: ${error.sentence}`
     switch (error.code) {
       case 'ERR_X509_EXPIRED':
         throw missingItem(kind, sentence, 'ERR_ENDORSEMENT_EXPIRED')

@@ -4,6 +4,7 @@ import { type Certificate, CertificateError, type Crl, describeName, parseCertif
 import { type EndorsementErrorCode, type EndorsementNeed, MissingEndorsement } from '../endorsements.js'
 import { Assertion, type Finding, failed, passed } from '../finding.js'
 import type { Origin, OriginInputs, Platform } from '../format.js'
+import { checkOriginChain } from '../origin.js'
 import type { TrustedChain } from '../platform-roots.js'
 import type { PlatformFacts } from '../reference-values.js'
 import { type CertificateTable, decodeCertificateTable } from './certificate-table.js'
@@ -154,24 +155,9 @@ function checkCertificates(
       { kind: 'sev-snp-issuer' },
     )
   }
-  const subject = {
-    name: 'certificate-chain',
-    expected: `a ${report.signingKey} under a trusted AMD root`,
-    source: 'roots: sev-snp',
-  }
-  const remedy = 'check the clock, and get the certificates of this platform anew from AMD’s key distribution service'
-  try {
-    const chain = roots.of('sev-snp').check([certificate.der, issuer], at)
-    const actual = `${chain.subject} under ${chain.root}`
-    return {
-      findings: [passed({ ...subject, actual }, 'instance-identity'), ...checkRevocation(chain, line, inputs)],
-      chain,
-    }
-  } catch (error) {
-    if (!(error instanceof CertificateError)) throw error
-    const { message: actual, code } = error
-    return { findings: [failed({ ...subject, actual, code }, remedy, 'instance-identity', Assertion.unrecognised)] }
-  }
+  const { finding, trusted } = checkOriginChain('sev-snp', [certificate.der, issuer], roots.of('sev-snp'), at)
+  if (!trusted) return { findings: [finding] }
+  return { findings: [finding, ...checkRevocation(trusted, line, inputs)], chain: trusted }
 }
 
 /** Whether AMD's root has revoked what issued the key. Where no list is configured, nobody asked. */

@@ -129,7 +129,7 @@ export function snpReasons({ check }: Finding): readonly string[] {
       return ['tcb-mismatch', 'tcb_matches_vek']
     case 'chip-binding':
       return ['chip-id-mismatch', 'chip_id_matches_vek']
-    case 'certificate-chain':
+    case 'chain':
       return chainReasons(check.code)
     default:
       return [check.name]
