@@ -9,11 +9,17 @@ import { keyLogFileOf } from './key-log-file.js'
 import { protocolsOf } from './names.js'
 import type { ConnectOptions } from './options.js'
 import { peerCheckOf } from './peer.js'
-import { HANDSHAKE_TIMEOUT, type Plan } from './plan.js'
+import { type Configured, type Endpoint, HANDSHAKE_TIMEOUT, type Plan } from './plan.js'
 import { createSecureContext, type Identity, SecureContext } from './secure-context.js'
 
+/** How a client comes to its connection, over either transport. */
+export interface ClientPlan extends Plan {
+  /** @param sessionBytes a session to resume, encoded */
+  configure(endpoint: Endpoint, sessionBytes: Uint8Array | undefined): Configured<ClientConfig>
+}
+
 /** Checks the options of a client. @throws MisuseError */
-export function planClient(options: ConnectOptions): Plan {
+export function planClient(options: ConnectOptions): ClientPlan {
   const context = options.secureContext ?? createSecureContext(options)
   if (!(context instanceof SecureContext)) {
     throw new MisuseError('`secureContext` has to come from the `createSecureContext` of this package')
@@ -49,8 +55,8 @@ export function planClient(options: ConnectOptions): Plan {
     handshakeTimeout: options.handshakeTimeout ?? HANDSHAKE_TIMEOUT,
     keyLogFile,
     asksForOcsp: base.asksForOcsp,
-    begin(socket, sessionBytes) {
-      const attested = attestation?.connect({ remoteAddress: socket.remoteAddress })
+    configure(endpoint, sessionBytes) {
+      const attested = attestation?.connect({ remoteAddress: endpoint.remoteAddress })
       const preSharedKeys = preSharedKeysOf(options)
       let own: Identity | null = null
       const config: ClientConfig = {
@@ -58,18 +64,22 @@ export function planClient(options: ConnectOptions): Plan {
         plug: attested?.plug,
         session: sessionBytes && resumable(sessionBytes, preSharedKeys.length > 0),
         preSharedKeys,
-        hasKeyLog: keyLogFile !== undefined || socket.listenerCount('keylog') > 0,
+        hasKeyLog: keyLogFile !== undefined || endpoint.listenerCount('keylog') > 0,
         credentials(query) {
           own = context.identityFor(query)
           return own?.credential(query.certificateType) ?? null
         },
       }
       return {
-        connection: new TlsConnection('client', config, { padding: context.recordPadding }),
+        config,
         attestation: attested ?? null,
         ownIdentity: () => own,
         anchors: () => context.anchors,
       }
+    },
+    begin(socket, sessionBytes) {
+      const { config, ...rest } = this.configure(socket, sessionBytes)
+      return { ...rest, connection: new TlsConnection('client', config, { padding: context.recordPadding }) }
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { ConnectionAttestation } from '../attestation/index.js'
+import type { ClientConfig, ServerConfig } from '../handshake/index.js'
 import type { TlsConnection } from '../tls/index.js'
 import type { TrustAnchors } from '../x509/index.js'
 import type { Identity } from './secure-context.js'
@@ -14,6 +15,17 @@ export interface Plan {
   readonly asksForOcsp: boolean
   /** @param session a session to resume, encoded */
   begin(socket: AttestedSocket, session: Uint8Array | undefined): Begun
+}
+
+/** Whom a connection is made for: a socket of either transport. */
+export interface Endpoint {
+  readonly remoteAddress?: string | undefined
+  listenerCount(event: string): number
+}
+
+/** What a connection is made of, whatever its transport, and what its handshake leaves behind. */
+export interface Configured<C extends ClientConfig | ServerConfig> extends Omit<Begun, 'connection'> {
+  readonly config: C
 }
 
 /** A connection that has been made, and what its handshake leaves behind for the socket. */

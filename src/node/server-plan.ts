@@ -15,7 +15,7 @@ import { keyLogFileOf } from './key-log-file.js'
 import { protocolsOf } from './names.js'
 import type { SecureContextOptions, ServerOptions, TicketOptions } from './options.js'
 import { peerCheckOf } from './peer.js'
-import { type Begun, HANDSHAKE_TIMEOUT, type Plan } from './plan.js'
+import { type Begun, type Configured, type Endpoint, HANDSHAKE_TIMEOUT, type Plan } from './plan.js'
 import { createSecureContext, type Identity, SecureContext } from './secure-context.js'
 import { ServerTickets } from './server-tickets.js'
 import type { AttestedSocket } from './socket.js'
@@ -75,9 +75,30 @@ export class ServerPlan implements Plan {
   }
 
   begin(socket: AttestedSocket): Begun {
+    const { pskCallback, pskHash } = this.#options
+    const { config, ...rest } = this.configure(socket)
+    const findPreSharedKey = pskCallback && pskFinder(pskCallback, socket, pskHash)
+    return {
+      ...rest,
+      connection: new TlsConnection(
+        'server',
+        { ...config, ...(findPreSharedKey && { findPreSharedKey }) },
+        { padding: this.#context.recordPadding },
+      ),
+    }
+  }
+
+  /** What a HelloRetryRequest depends on. */
+  get negotiation() {
+    const { cipherSuites, groups, honorsOwnOrder } = this.#context
+    return { cipherSuites, groups, prefersOwnOrder: honorsOwnOrder }
+  }
+
+  /** All but `pskCallback`, which is asked for a socket. */
+  configure(endpoint: Endpoint): Configured<ServerConfig> {
     const options = this.#options
     const standard = this.#context
-    const attested = this.#attestation?.connect({ remoteAddress: socket.remoteAddress })
+    const attested = this.#attestation?.connect({ remoteAddress: endpoint.remoteAddress })
     let context = standard
     let own: Identity | null = null
     const peer = peerCheckOf(() => context, {
@@ -102,7 +123,7 @@ export class ServerPlan implements Plan {
       alpn: this.#alpn,
       recordSizeLimit: standard.recordSizeLimit,
       maxCertificateLength: standard.maxCertificateLength,
-      hasKeyLog: this.#hasKeyLog(socket),
+      hasKeyLog: this.#hasKeyLog(endpoint),
       plug: attested?.plug,
       preSharedKeys: [],
       clientAuthentication: clientAuthenticationOf(options),
@@ -127,19 +148,18 @@ export class ServerPlan implements Plan {
         return true
       },
       ...(options.ALPNCallback && { selectAlpn: protocolSelector(options.ALPNCallback) }),
-      ...(options.pskCallback && { findPreSharedKey: pskFinder(options.pskCallback, socket, options.pskHash) }),
     }
     return {
-      connection: new TlsConnection('server', config, { padding: standard.recordPadding }),
+      config,
       attestation: attested ?? null,
       ownIdentity: () => own,
       anchors: () => context.anchors,
     }
   }
 
-  #hasKeyLog(socket: AttestedSocket): boolean {
+  #hasKeyLog(endpoint: Endpoint): boolean {
     return (
-      this.keyLogFile !== undefined || this.#events.listenerCount('keylog') > 0 || socket.listenerCount('keylog') > 0
+      this.keyLogFile !== undefined || this.#events.listenerCount('keylog') > 0 || endpoint.listenerCount('keylog') > 0
     )
   }
 

@@ -1,0 +1,55 @@
+import { createSocket } from 'node:dgram'
+import { lookup } from 'node:dns'
+import { DtlsConnection } from '../dtls/index.js'
+import { MisuseError } from '../handshake/index.js'
+import { planClient } from './client-plan.js'
+import type { DtlsConnectOptions } from './dtls-options.js'
+import { type DatagramPath, DtlsSocket } from './dtls-socket.js'
+
+/** Connects as a DTLS 1.3 client. The peer is checked before 'secureConnect' and before any message leaves.
+ *  @param listener for 'secureConnect'   @throws MisuseError for options that cannot be */
+export function connect(options: DtlsConnectOptions, listener?: () => void): DtlsSocket {
+  const { host = 'localhost', port } = options
+  if (!Number.isInteger(port) || port < 1 || port > 0xffff) throw new MisuseError('`connect` needs a `port`')
+  const plan = planClient({ ...options, host })
+  const socket = new DtlsSocket(plan, { queueLength: options.queueLength, signal: options.signal })
+  if (listener) socket.once('secureConnect', listener)
+  lookup(host, (error, address, family) => {
+    if (error) socket.destroy(error)
+    else if (!socket.destroyed) open(address, family)
+  })
+  return socket
+
+  function open(address: string, family: number): void {
+    const transport = createSocket(family === 6 ? 'udp6' : 'udp4')
+    let isOpen = true
+    const close = () => {
+      if (isOpen) transport.close()
+      isOpen = false
+    }
+    socket.once('close', close)
+    transport.on('error', error => socket.destroy(error))
+    transport.on('message', datagram => socket.take(datagram))
+    transport.connect(port, address, () => {
+      if (socket.destroyed) return
+      const path: DatagramPath = {
+        remoteAddress: address,
+        remotePort: port,
+        get pending() {
+          return transport.getSendQueueSize()
+        },
+        // A datagram that cannot be sent is one that was lost; a peer that is not there is told of by 'error'.
+        send: datagram => isOpen && transport.send(datagram, () => {}),
+        close,
+      }
+      const { config, ...rest } = plan.configure(socket, options.session)
+      // An empty connection ID: we stay where we are, but a server wants to know us when our address changes on the way.
+      const connection = new DtlsConnection('client', config, { ...tuning(options), connectionId: new Uint8Array(0) })
+      socket.begin(path, { ...rest, connection })
+    })
+  }
+}
+
+function tuning({ mtu, retransmitAfter }: DtlsConnectOptions) {
+  return { ...(mtu !== undefined && { mtu }), ...(retransmitAfter !== undefined && { retransmitAfter }) }
+}

@@ -1,0 +1,5 @@
+export { ConnectionEnded } from '../handshake/index.js'
+export { connect } from './dtls-client.js'
+export type { DatagramTuning, DtlsConnectOptions, DtlsServerOptions } from './dtls-options.js'
+export { createServer, DtlsServer } from './dtls-server.js'
+export { DtlsSocket } from './dtls-socket.js'
