@@ -134,7 +134,14 @@ export { recordOf, wellFormed } from './message.js'
 export { type NvidiaEvidence, nvidiaGpuPlatform } from './nvidia-gpu/platform.js'
 export { decodeNvidiaReport, NvidiaField, type NvidiaReport } from './nvidia-gpu/report.js'
 export { type CheckedChain, checkOriginChain, signatureFinding } from './origin.js'
-export { ChainMemory, PlatformRoots, type PresentedChain, RootsByKind, type TrustedChain } from './platform-roots.js'
+export {
+  ChainMemory,
+  type ClockLeeway,
+  PlatformRoots,
+  type PresentedChain,
+  RootsByKind,
+  type TrustedChain,
+} from './platform-roots.js'
 export { platforms, platformTerms } from './platforms.js'
 export {
   decodePsaClaims,

@@ -2,6 +2,7 @@ import { equalBytes, hex, utf8 } from '../bytes/index.js'
 import { hash, type PublicKey } from '../crypto/index.js'
 import {
   type Certificate,
+  CertificateError,
   certificatesIn,
   checkChain,
   describeName,
@@ -56,12 +57,15 @@ export class PlatformRoots {
   readonly digest: string
   /** Names of the roots that say of themselves that they belong to a simulated platform. */
   readonly simulated: readonly string[]
+  /** By how many ms the clock of whoever issues under them may differ from ours. */
+  readonly leeway: number
   readonly #anchors: TrustAnchors
   readonly #verdicts = new Map<string, Verdict>()
 
   /** @param certificates roots as PEM text (one or several) or DER
    *  @throws CertificateError if one of them cannot be read */
-  constructor(certificates: readonly (string | Uint8Array)[]) {
+  constructor(certificates: readonly (string | Uint8Array)[], { leeway = 0 }: ClockLeeway = {}) {
+    this.leeway = leeway
     this.#anchors = TrustAnchors.from(certificates)
     const all = this.#anchors.certificates
     const fingerprints = all.map(certificate => hex(hash('sha256', certificate.der))).sort()
@@ -71,19 +75,33 @@ export class PlatformRoots {
 
   /** Checks a chain, the signer's certificate first.
    *  @param at milliseconds since 1970
-   *  @throws CertificateError if it does not lead to a root, or not at that time */
+   *  @throws CertificateError if it does not lead to a root, or not within the leeway around that time */
   check(chain: PresentedChain, at: number, options: RootOptions = {}): TrustedChain {
     const key = `${options.trustsKeys ?? false} ${options.caMarks ?? ''} ${keyOf(chain)}`
     const held = this.#verdicts.get(key)
-    if (held && held.notBefore <= at && at <= held.notAfter) return held.chain
+    if (held && held.notBefore - this.leeway <= at && at <= held.notAfter + this.leeway) return held.chain
     const presented = certificatesOf(chain)
     const anchors = options.trustsKeys ? this.#withOwn(presented) : this.#anchors
-    const path = checkChain({ chain: presented, anchors, at, caMarks: options.caMarks })
+    const path = this.#withinLeeway(at, time =>
+      checkChain({ chain: presented, anchors, at: time, caMarks: options.caMarks }),
+    )
     const verdict = verdictOf(path, presented)
     this.#verdicts.delete(key)
     if (this.#verdicts.size >= MOST_VERDICTS) this.#verdicts.delete(oldest(this.#verdicts))
     this.#verdicts.set(key, verdict)
     return verdict.chain
+  }
+
+  /** What is out of date by our clock may not be so by that of its issuer. */
+  #withinLeeway<Found>(at: number, check: (time: number) => Found): Found {
+    try {
+      return check(at)
+    } catch (error) {
+      if (!(error instanceof CertificateError) || this.leeway === 0) throw error
+      if (error.code === 'ERR_X509_EXPIRED') return check(at - this.leeway)
+      if (error.code === 'ERR_X509_NOT_YET_VALID') return check(at + this.leeway)
+      throw error
+    }
   }
 
   /** The anchors, and those certificates of a chain that hold the key of one. Whatever such a certificate says, it can
@@ -96,6 +114,12 @@ export class PlatformRoots {
     })
     return TrustAnchors.from([...trusted.map(({ der }) => der), ...own])
   }
+}
+
+/** How exact clocks have to be. */
+export interface ClockLeeway {
+  /** ms; none unless said. */
+  readonly leeway?: number
 }
 
 /** How a chain is checked where a vendor does otherwise than RFC 5280. */
@@ -172,8 +196,10 @@ export class RootsByKind {
 
   /** @param roots by kind, each as PEM text (one or several) or DER
    *  @throws CertificateError if one of them cannot be read */
-  constructor(roots: Readonly<Record<string, readonly (string | Uint8Array)[]>>) {
-    this.#roots = new Map(Object.entries(roots).map(([kind, certificates]) => [kind, new PlatformRoots(certificates)]))
+  constructor(roots: Readonly<Record<string, readonly (string | Uint8Array)[]>>, clock: ClockLeeway = {}) {
+    this.#roots = new Map(
+      Object.entries(roots).map(([kind, certificates]) => [kind, new PlatformRoots(certificates, clock)]),
+    )
     const digests = [...this.#roots].map(([kind, { digest }]) => `${kind} ${digest}`).sort()
     this.digest = hex(hash('sha256', utf8(digests.join())))
     this.simulated = [...this.#roots.values()].flatMap(({ simulated }) => simulated)

@@ -98,7 +98,7 @@ class EmbeddedVerifier implements Verifier {
     const { policy, now, entropy, signingKey } = options
     this.#policy = policy
     this.#now = now
-    this.#roots = new RootsByKind({ ...vendorRoots(), ...options.roots })
+    this.#roots = new RootsByKind({ ...vendorRoots(), ...options.roots }, { leeway: policy.clockLeewaySeconds * 1000 })
     this.#endorsements = options.endorsements ?? new FixedEndorsements()
     this.#trustsSimulated = options.dangerouslyTrustSimulatedPlatforms ?? false
     this.#mostBytes = options.mostBytes ?? 65_536

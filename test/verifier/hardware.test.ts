@@ -14,9 +14,10 @@ const intel = new SimulatedIntel({ now: NOON })
 const mrTd = new Uint8Array(48).fill(1)
 const rtmrs = [2, 3, 4, 5].map(value => new Uint8Array(48).fill(value))
 const attester = new SimulatedIntelAttester(intel.platform(), { tee: 'tdx', report: { mrTd, rtmrs } })
-const collateral = intel.collateral({ tee: 'tdx', issuedAt: NOON - 86_400_000 })
+const issuedAt = NOON - 86_400_000
+const collateral = intel.collateral({ tee: 'tdx', issuedAt })
 const endorsements = new FixedEndorsements({ dcap: new FixedDcapEndorsements([collateral]) })
-const policy = Policy.from({
+const document = {
   version: 1,
   platforms: [
     {
@@ -26,7 +27,8 @@ const policy = Policy.from({
       ],
     },
   ],
-})
+} as const
+const policy = Policy.from(document)
 const usual = { policy, roots: { tdx: [intel.rootPem] }, endorsements }
 const [bound = '', bare = ''] = attester.evidenceTypes
 
@@ -77,13 +79,23 @@ describe('an embedded Verifier with the collateral of a vendor', () => {
     assert.equal(result.isAccepted, true)
   })
 
-  test('cannot appraise it with collateral that has expired, which says nothing against it either', async () => {
-    const late = NOON + 365 * 86_400_000
-    const verifier = verifierOf({ ...usual, now: () => late })
-    const result = await appraise({ attester, verifier, type: bound })
-    assert.equal(result.isAccepted, false)
-    assert.notEqual(result.status, 'affirming')
-  })
+  for (const leeway of [0, 60]) {
+    test(`cannot appraise it before and after its collateral holds, with ${leeway} s of leeway`, async () => {
+      const strict = Policy.from({ ...document, clockLeewaySeconds: leeway })
+      const at = async (seconds: number) => {
+        const verifier = verifierOf({ ...usual, policy: strict, now: () => issuedAt + seconds * 1000 })
+        return appraise({ attester, verifier, type: bound })
+      }
+      const end = 30 * 86_400
+      for (const seconds of [-leeway, 0, end, end + leeway]) {
+        const result = await at(seconds)
+        assert.deepEqual([result.problem, failures(result)], [undefined, []], `${seconds} s`)
+      }
+      const codes = [(await at(-leeway - 1)).problemCode, (await at(end + leeway + 1)).problemCode]
+      assert.deepEqual(codes, ['ERR_ENDORSEMENT_NOT_YET_VALID', 'ERR_ENDORSEMENT_EXPIRED'])
+      assert.ok(errorOf(await at(end + leeway + 1)) instanceof NotAppraised)
+    })
+  }
 
   test('refuses another TD, and names the register', async () => {
     const other = new SimulatedIntelAttester(intel.platform(), {

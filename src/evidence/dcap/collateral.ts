@@ -48,8 +48,8 @@ export function checkCollateral(
     `the ${tee} TCB info for ${pck.fmspc}`,
   )
   const qeIdentity = present(endorsements?.qeIdentity(tee), 'dcap-qe-identity', `the identity of the ${tee} QE`)
-  checkCrl(rootCrl, root, 'dcap-root-crl', at)
-  checkCrl(pckCrl, intermediate, 'dcap-pck-crl', at)
+  checkCrl(rootCrl, root, 'dcap-root-crl', at, roots.leeway)
+  checkCrl(pckCrl, intermediate, 'dcap-pck-crl', at, roots.leeway)
   const signers = [
     checkDocument(tcbInfo, 'dcap-tcb-info', rootCrl, roots, at),
     checkDocument(qeIdentity, 'dcap-qe-identity', rootCrl, roots, at),
@@ -75,9 +75,9 @@ function present<Item>(item: Item | undefined, kind: string, name: string): Item
   return item
 }
 
-function checkCrl(list: RevocationList, issuer: Certificate, kind: string, at: number): void {
+function checkCrl(list: RevocationList, issuer: Certificate, kind: string, at: number, leeway: number): void {
   if (!list.isBy(issuer)) throw invalid(kind, 'is not signed by the CA that issued the certificates it has to be about')
-  checkDates(list.crl.thisUpdate, list.crl.nextUpdate, kind, at)
+  checkDates(list.crl.thisUpdate, list.crl.nextUpdate, kind, at, leeway)
 }
 
 /** @returns the chain of the signer */
@@ -98,7 +98,7 @@ function checkDocument(
   if (!issuer || !rootCrl.isBy(issuer)) throw invalid(kind, 'is signed under a root of another CRL')
   if (rootCrl.crl.isRevoked(signer.serialNumber)) throw invalid(kind, `is signed with the revoked ${chain.subject}`)
   if (!document.isSigned) throw invalid(kind, `is not what ${chain.subject} has signed`)
-  checkDates(document.content.issueDate, document.content.nextUpdate, kind, at)
+  checkDates(document.content.issueDate, document.content.nextUpdate, kind, at, roots.leeway)
   return chain
 }
 
@@ -119,13 +119,13 @@ function signerOf(document: SignedDocument<unknown>, kind: string, roots: Platfo
   }
 }
 
-function checkDates(from: number, until: number | undefined, kind: string, at: number): void {
-  if (at < from) {
+function checkDates(from: number, until: number | undefined, kind: string, at: number, leeway: number): void {
+  if (at + leeway < from) {
     const sentence = `${NAMES[kind]} holds from ${date(from)} on; it is ${date(at)}`
     throw missingItem(kind, sentence, 'ERR_ENDORSEMENT_NOT_YET_VALID')
   }
   // A list that does not say when it is replaced could be as old as the CA.
-  if (until === undefined || at > until) {
+  if (until === undefined || at - leeway > until) {
     const sentence = `${NAMES[kind]} held until ${until === undefined ? 'no date' : date(until)}; it is ${date(at)}`
     throw missingItem(kind, sentence, 'ERR_ENDORSEMENT_EXPIRED')
   }

@@ -164,7 +164,7 @@ function checkCertificates(
 function checkRevocation(
   { path }: TrustedChain,
   line: ProductLine,
-  { endorsements, at }: OriginInputs,
+  { endorsements, roots, at }: OriginInputs,
 ): readonly Finding[] {
   const crl = endorsements.sevSnp?.revocationList(line)
   const root = path.at(-1)
@@ -177,8 +177,9 @@ function checkRevocation(
     expected: `a list of ${describeName(root.subject)} that is in force and names no certificate of the chain`,
     source: 'endorsements: sev-snp revocation list',
   }
+  const nearest = Math.min(Math.max(at, crl.thisUpdate), crl.nextUpdate ?? Number.POSITIVE_INFINITY)
   try {
-    crl.check(root, at)
+    crl.check(root, Math.abs(nearest - at) <= roots.of('sev-snp').leeway ? nearest : at)
   } catch (error) {
     if (!(error instanceof CertificateError)) throw error
     throw new MissingEndorsement(`the revocation list of ${line} cannot be used: ${error.message}`, NEWER_LIST, {
