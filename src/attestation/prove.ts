@@ -7,7 +7,6 @@ import { CredentialKind, type EvidenceType } from './evidence-type.js'
 import { MAX_EXTENSION_LENGTH } from './extensions.js'
 import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
-import { Quotes } from './quotes.js'
 import { credentialOf } from './settings.js'
 
 /** Makes our credential: Evidence or results, alone or beside the X.509 chain. The private key is used by nobody here:
@@ -102,14 +101,13 @@ export async function askAttester(
   challengeOf: (length: number | undefined) => Uint8Array,
   admit?: (type: string, pending: number) => void,
 ): Promise<Cmw> {
-  const { attester } = participant.settings
+  const { attester, turns, quotes } = participant.settings
   const type = attester?.evidenceTypes.find(candidate => sameMediaType(candidate, selected.type))
-  if (!attester || type === undefined) throw failed(`the Attester has no ${typeName(selected.type)} any more`)
-  const quotes = Quotes.of(attester)
-  admit?.(type, quotes.pending)
+  if (!attester || !turns || type === undefined) throw failed(`the Attester has no ${typeName(selected.type)} any more`)
+  admit?.(type, turns.pending)
   const challenge = challengeOf(attester.challengeLength(type))
   const message = await ask(participant, hs, 'the Attester', signal =>
-    quotes.evidence({ type, challenge, key, signal }, participant.settings.quotes),
+    turns.evidence({ type, challenge, key, signal }, quotes),
   )
   if (!isEvidenceOfType(message, selected.type)) {
     throw failed(`the Attester made ${typeName(typeOfCmw(message))} where ${type} was agreed on`)

@@ -28,7 +28,7 @@ import type {
   ExpectedIdentity,
 } from './options.js'
 import { draft08, type Profile } from './profile.js'
-import type { FullQuoteLimits } from './quotes.js'
+import { type FullQuoteLimits, Quotes } from './quotes.js'
 import type { TraceEvent } from './trace.js'
 
 /** What `AttestationOptions` come to: checked, and with every default filled in. */
@@ -50,6 +50,8 @@ export interface Settings {
   readonly identityKey: SigningKey | undefined
   readonly ownCredentials: readonly AttestationCredential[]
   readonly disclosure: Disclosure
+  /** The turns at the Attester; all profiles wait for the same. */
+  readonly turns: Quotes | undefined
   readonly quotes: FullQuoteLimits
   readonly admit: ((request: AdmissionRequest) => boolean) | undefined
   /** What we decide about the peer with. */
@@ -112,6 +114,7 @@ export function settingsOf(
     identityKey,
     ownCredentials: isHardened ? hardenedCredentials(options, environment) : ownCredentialsOf(options, environment),
     disclosure: options.disclosure ?? {},
+    turns: options.attester && Quotes.of(options.attester),
     quotes: {
       concurrent: count(options.quotes?.concurrent, 8, 1, 'quotes.concurrent'),
       waiting: count(options.quotes?.waiting, 256, 0, 'quotes.waiting'),

@@ -122,6 +122,17 @@ describe('a side that attests', () => {
     assert.equal(pair.client.status?.isAttested, true)
   })
 
+  test('waits for the same turns under every profile', async () => {
+    const attester = new SlowAttester()
+    Quotes.of(attester).evidence(request(), { concurrent: 1, waiting: 0 })
+    for (const profile of ['draft08', 'hardened'] as const) {
+      const demanding = { attestation: { profile, verifier: new FakeVerifier() } }
+      const attestation = { profile, attester, quotes: { concurrent: 1, waiting: 0 } }
+      const { server } = await connect(demanding, { attestation })
+      assert.equal(codeOf(server.error), 'ERR_ATTESTATION_ATTESTER_BUSY')
+    }
+  })
+
   test('waits for its turn no longer than for the Evidence', async () => {
     const attester = new SlowAttester()
     Quotes.of(attester).evidence(request(), { concurrent: 1, waiting: 0 })
