@@ -37,13 +37,12 @@ export function clientConfig(
   session: Session | undefined,
 ): ClientConfig {
   const flags = current()
-  const offered = flags.bytes('-advertise-alpn') === undefined ? '' : (flags.text('-advertise-alpn') ?? '')
   const groups = flags.numbers('-curves') ?? DEFAULT_GROUPS
   return {
     ...common(current, credentials, shared),
     groups,
     cipherSuites: flags.has('-fallback-scsv') ? [...defaultCipherSuites, TLS_FALLBACK_SCSV] : defaultCipherSuites,
-    alpn: protocolsIn(offered),
+    alpn: protocolsIn(flags.text('-advertise-alpn') ?? ''),
     certificateTypes: (flags.numbers('-available-client-cert-types') ?? credentials.types).filter(isOurType),
     serverName: flags.text('-host-name'),
     keyShareGroups: flags.has('-no-key-shares') ? [] : (flags.numbers('-key-shares') ?? defaultShares(groups)),
@@ -62,7 +61,8 @@ export function serverConfig(current: Current, credentials: Credentials, shared:
   const flags = current()
   const base = common(current, credentials, shared)
   const required = flags.has('-require-any-client-certificate')
-  const authorities = flags.text('-use-client-ca-list') ?? ''
+  // <EMPTY> and <NULL> name nobody.
+  const namesNobody = flags.text('-use-client-ca-list')?.startsWith('<') ?? true
   return {
     ...base,
     groups: flags.numbers('-curves') ?? DEFAULT_GROUPS,
@@ -72,7 +72,7 @@ export function serverConfig(current: Current, credentials: Credentials, shared:
     clientAuthentication: required ? 'required' : flags.has('-verify-peer') ? 'optional' : 'none',
     peer: peerCheck(current),
     ...(flags.has('-enable-early-data') ? { earlyData: EARLY_DATA } : {}),
-    certificateAuthorities: authorities.startsWith('<') ? [] : namesIn(authorities),
+    certificateAuthorities: namesNobody ? [] : (flags.names('-use-client-ca-list') ?? []),
     tickets: flags.has('-no-ticket') ? undefined : shared.tickets,
     prefersOwnOrder: flags.has('-server-preference'),
     insistsOnGroupOrder: true,
@@ -95,7 +95,8 @@ function common(current: Current, credentials: Credentials, shared: Shared) {
   return {
     entropy: systemEntropy,
     now: shared.now,
-    signatureSchemes: flags.numbers('-verify-prefs') ?? DEFAULT_VERIFY,
+    // BoringSSL has a number of its own for signatures of TLS 1.1, which it never sends.
+    signatureSchemes: (flags.numbers('-verify-prefs') ?? DEFAULT_VERIFY).filter(scheme => scheme !== 0xff01),
     certificateSchemes: defaultCertificateSchemes,
     recordSizeLimit: undefined,
     maxCertificateLength: flags.number('-max-cert-list') ?? 102_400,
@@ -180,11 +181,6 @@ function protocolsIn(list: string): readonly string[] {
     names.push(list.slice(at + 1, at + 1 + list.charCodeAt(at)))
   }
   return names
-}
-
-/** Names in hexadecimal, with commas between them. */
-export function namesIn(list: string): readonly Uint8Array[] {
-  return list === '' ? [] : list.split(',').map(name => Uint8Array.from(Buffer.from(name, 'hex')))
 }
 
 function selectAlpn(flags: Flags): Pick<ServerConfig, 'selectAlpn'> {

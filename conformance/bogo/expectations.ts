@@ -1,5 +1,4 @@
 import type { CredentialQuery, Established, PeerIdentity } from 'attested-tls/handshake'
-import { namesIn } from './config.js'
 import { type Credentials, chainIn } from './credentials.js'
 import type { Flags } from './flags.js'
 
@@ -76,8 +75,8 @@ function expectPeer(flags: Flags, peer: PeerIdentity): void {
 export function expectPeerPreferences(flags: Flags, query: CredentialQuery): void {
   const schemes = flags.numbers('-expect-peer-verify-pref')
   if (schemes) expect('signature schemes of the peer', query.signatureSchemes.join(), schemes.join())
-  const authorities = flags.text('-expect-client-ca-list')
-  if (authorities !== undefined) expect('authorities', textOf(query.authorities), textOf(namesIn(authorities)))
+  const authorities = flags.names('-expect-client-ca-list')
+  if (authorities) expect('authorities', textOf(query.authorities), textOf(authorities))
 }
 
 /** @throws Unexpected */

@@ -29,6 +29,12 @@ export class Flags {
     return this.#values.get(name)?.map(Number)
   }
 
+  /** Names in hexadecimal, with commas between them; undefined if there is no such flag. */
+  names(name: string): readonly Uint8Array[] | undefined {
+    const text = this.text(name)
+    return text?.split(',').map(hex => Uint8Array.from(Buffer.from(hex, 'hex')))
+  }
+
   /** A value in base64; an empty one is empty. */
   bytes(name: string): Uint8Array | undefined {
     const text = this.text(name)
