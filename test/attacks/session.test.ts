@@ -3,14 +3,14 @@ import test, { describe } from 'node:test'
 import { ControlKind, type ControlMessage } from '#src/attestation/hardened/control-message.js'
 import type { AttestationOptions } from '#src/attestation/index.js'
 import { MisuseError, type Plug } from '#src/handshake/index.js'
-import type { AttestationResult, Cmw, Verifier } from '#src/rats/index.js'
+import type { Cmw } from '#src/rats/index.js'
 import { alterControl, alterSession, hardenedEnd, withAttestation } from '../attestation/hardened/support.js'
 import { alterAnswer, alterOffer } from '../attestation/hostile.js'
 import { bareKeys, connect, type EndOptions, type Pair, settle } from '../attestation/support.js'
 import { alertOf } from '../support/pair.js'
 import { deferred } from '../support/plug.js'
-import { attesterOf, NOON, verifierOf } from '../support/simulated.js'
-import { assertControl, assertRefused, fetchEvidence, honestServer, victim } from './support.js'
+import { attesterOf, NOON } from '../support/simulated.js'
+import { assertControl, assertRefused, changedVerifier, fetchEvidence, honestServer, victim } from './support.js'
 
 /*
  * What a peer can do wrong under the profile hardened beyond relaying: security.md E.11, rows 12, 13, 23, 24, 27, 33, 34,
@@ -40,7 +40,7 @@ describe('rows 12 and 13: the Verifier is lax about the challenge', () => {
     for (const [name, change] of wrong) {
       test(`${at === 0 ? 'in' : 'after'} the handshake: ${name}`, async () => {
         let count = 0
-        const lax = verifierWith(result =>
+        const lax = changedVerifier(result =>
           count++ === at && result.challenge ? { ...result, challenge: change(result.challenge) } : result,
         )
         const pair = await connect(withAttestation(clientDemands(), { verifier: lax }), serverAttests())
@@ -100,7 +100,7 @@ describe('row 27: nonces that are too short, or known', () => {
     ['the same again', () => new Uint8Array(32).fill(7)],
   ] as const) {
     test(`our own Verifier's is ${name}`, async () => {
-      const weak = verifierWith(result => result, nonce)
+      const weak = changedVerifier(result => result, nonce)
       const pair = await connect(withAttestation(clientDemands(), { verifier: weak }), serverAttests())
       assertRefused(pair, 'client', 'ERR_ATTESTATION_VERIFIER_FAILED')
     })
@@ -395,7 +395,7 @@ describe('row 51: the Verifier fails', () => {
     const moment = at === 0 ? 'in the handshake' : 'after the handshake'
     test(`it throws, ${moment}`, async () => {
       let count = 0
-      const failing = verifierWith(result => {
+      const failing = changedVerifier(result => {
         if (count++ === at) throw new Error('out of order')
         return result
       })
@@ -405,7 +405,7 @@ describe('row 51: the Verifier fails', () => {
 
     test(`it never answers, ${moment}`, async () => {
       let count = 0
-      const silent = verifierWith(result => (count++ === at ? new Promise(() => undefined) : result))
+      const silent = changedVerifier(result => (count++ === at ? new Promise(() => undefined) : result))
       const pair = await connect(
         withAttestation(clientDemands(), { verifier: silent }),
         serverAttests(),
@@ -453,28 +453,6 @@ describe('row 55: compound mode', () => {
     assertRefused(pair, 'client', 'ERR_ATTESTATION_REFUSED')
   })
 })
-
-/** A Verifier whose verdicts, or nonces, are changed. */
-function verifierWith(
-  change: (result: AttestationResult) => AttestationResult | Promise<AttestationResult>,
-  nonce?: () => Uint8Array,
-): Verifier {
-  const verifier = verifierOf()
-  return {
-    identity: verifier.identity,
-    evidenceTypes: verifier.evidenceTypes,
-    policyDigest: verifier.policyDigest,
-    challengeLength: type => verifier.challengeLength(type),
-    checkResults: submission => verifier.checkResults(submission),
-    async newSession(options) {
-      const session = await verifier.newSession(options)
-      return {
-        nonce: nonce?.() ?? session.nonce,
-        appraise: async submission => change(await session.appraise(submission)),
-      }
-    },
-  }
-}
 
 function codeOf(error: Error | undefined): unknown {
   return error && 'code' in error ? error.code : undefined

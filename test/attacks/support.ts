@@ -178,3 +178,25 @@ export function overhearing(plug: Plug, requests: { random: Uint8Array; nonce: U
     },
   }
 }
+
+/** A Verifier whose verdicts, or nonces, are changed. */
+export function changedVerifier(
+  change: (result: AttestationResult) => AttestationResult | Promise<AttestationResult>,
+  nonce?: () => Uint8Array,
+): Verifier {
+  const verifier = verifierOf()
+  return {
+    identity: verifier.identity,
+    evidenceTypes: verifier.evidenceTypes,
+    policyDigest: verifier.policyDigest,
+    challengeLength: type => verifier.challengeLength(type),
+    checkResults: submission => verifier.checkResults(submission),
+    async newSession(options) {
+      const session = await verifier.newSession(options)
+      return {
+        nonce: nonce?.() ?? session.nonce,
+        appraise: async submission => change(await session.appraise(submission)),
+      }
+    },
+  }
+}
