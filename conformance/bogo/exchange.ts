@@ -1,7 +1,9 @@
 import { ConnectionEnded, type ConnectionEvent, TlsConnection } from 'attested-tls/engine'
 import { decodeSession, type Established, ProtocolError, type Session } from 'attested-tls/handshake'
+import { DtlsConnection } from '#src/dtls/index.js'
 import { type Current, clientConfig, reverifyComplaint, type Shared, serverConfig } from './config.js'
 import { Credentials } from './credentials.js'
+import { overDatagrams } from './datagram-wire.js'
 import { expect, expectEarlyData, expectEstablished, Unexpected } from './expectations.js'
 import type { Flags } from './flags.js'
 import { Wire } from './wire.js'
@@ -25,6 +27,19 @@ export async function exchange(
   const current = () => (connection?.earlyData === 'rejected' ? retry : flags)
   const maxContent = flags.number('-max-send-fragment')
   const records = maxContent === undefined ? {} : { maxContent }
+  if (flags.has('-dtls')) {
+    const datagrams = overDatagrams(flags, options =>
+      flags.has('-server')
+        ? new DtlsConnection('server', serverConfig(current, credentials, shared), options)
+        : new DtlsConnection('client', clientConfig(current, credentials, shared, session), options),
+    )
+    const wire = datagrams.open(await Wire.open(flags))
+    try {
+      return await new Exchange(current, datagrams.face, wire, credentials, isResumption).run()
+    } finally {
+      await wire.close()
+    }
+  }
   connection = flags.has('-server')
     ? new TlsConnection('server', serverConfig(current, credentials, shared), records)
     : new TlsConnection('client', clientConfig(current, credentials, shared, session), records)
@@ -36,10 +51,16 @@ export async function exchange(
   }
 }
 
+/** What is asked of a connection, over either transport. */
+type Face = Pick<
+  TlsConnection,
+  'earlyData' | 'writeEarlyData' | 'fail' | 'close' | 'exportKeyingMaterial' | 'write' | 'updateKeys'
+>
+
 class Exchange {
   readonly #current: Current
-  readonly #connection: TlsConnection
-  readonly #wire: Wire
+  readonly #connection: Face
+  readonly #wire: Pick<Wire, 'start' | 'next'>
   readonly #credentials: Credentials
   readonly #isResumption: boolean
   readonly #secrets = new Map<string, Uint8Array>()
@@ -47,8 +68,8 @@ class Exchange {
 
   constructor(
     current: Current,
-    connection: TlsConnection,
-    wire: Wire,
+    connection: Face,
+    wire: Pick<Wire, 'start' | 'next'>,
     credentials: Credentials,
     isResumption: boolean,
   ) {

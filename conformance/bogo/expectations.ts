@@ -15,7 +15,7 @@ export function expectEstablished(
   const { suite, group, alpn, isResumed, isRetried, serverName, peer } = established
   const isServer = flags.has('-server')
   expect('resumption', isResumed, isResumption && !flags.has('-expect-session-miss'))
-  expect('version', TLS13, flags.number('-expect-version') ?? TLS13)
+  expect('version', established.version, flags.number('-expect-version') ?? established.version)
   expect('group', group, flags.number('-expect-curve-id') ?? group)
   for (const flag of ['-expect-cipher', '-expect-cipher-aes']) expect('suite', suite.id, flags.number(flag) ?? suite.id)
   if (isServer) expect('server name', serverName, flags.text('-expect-server-name') ?? serverName)
@@ -46,8 +46,6 @@ export function expectEarlyData(flags: Flags, retry: Flags, { earlyData, ticketA
   const skew = flags.number('-expect-ticket-age-skew')
   if (skew && ticketAgeSkewSeconds !== undefined) expect('ticket age skew', ticketAgeSkewSeconds, skew)
 }
-
-const TLS13 = 0x0304
 
 function expectPeer(flags: Flags, peer: PeerIdentity): void {
   expect(

@@ -59,6 +59,8 @@ export class Flights {
   /** Whether the flight is whole; it may be sent in parts while the handshake waits for the world. */
   #isComplete = true
   #isNew = false
+  /** When a part of the flight is sent because the rest of it takes its time. */
+  #partAt: number | undefined
   /** When something of the flight was sent last. */
   #sentAt = 0
 
@@ -68,9 +70,10 @@ export class Flights {
     this.#timer = new RetransmissionTimer(retransmitAfter, maxRetransmissions)
   }
 
-  /** When `expire` is due; undefined while nothing is waited for. */
+  /** When `expire` is due, or `transmit` again; undefined while nothing is waited for. */
   get deadline(): number | undefined {
-    return this.#timer.deadline
+    const part = this.#partAt === Number.POSITIVE_INFINITY ? undefined : this.#partAt
+    return this.#timer.deadline ?? part
   }
 
   /** How long an answer is waited for now. */
@@ -94,16 +97,25 @@ export class Flights {
   complete(): void {
     this.#isComplete = true
     this.#isNew = true
+    this.#partAt = undefined
   }
 
   /** Sends what is to be sent, and waits for the answer.
-   *  @param isWaiting whether the handshake waits for the world: then what there is of a flight tells the peer that it
-   *  was heard */
+   *  @param isWaiting whether the handshake waits for the world: if it does for long, what there is of a flight tells the
+   *  peer that it was heard */
   transmit(datagrams: Datagrams, isWaiting: boolean, now: number): void {
-    if (this.#outbox.isEmpty || !(this.#isComplete || isWaiting)) return
+    if (this.#outbox.isEmpty || !(this.#isComplete || this.#isPartDue(isWaiting, now))) return
     if (this.#outbox.transmit(datagrams)) this.#sentAt = now
     if (this.#isComplete && (this.#isNew || this.#timer.deadline === undefined)) this.#timer.start(now)
     if (this.#isComplete) this.#isNew = false
+  }
+
+  #isPartDue(isWaiting: boolean, now: number): boolean {
+    if (!isWaiting) return false
+    this.#partAt ??= now + this.#timer.interval / 4
+    if (now < this.#partAt) return false
+    this.#partAt = Number.POSITIVE_INFINITY
+    return true
   }
 
   /** The peer has got these records. */
@@ -124,6 +136,8 @@ export class Flights {
     if (now - this.#sentAt < this.#timer.initial) return
     this.#outbox.lose()
     this.#timer.postpone(now)
+    // A part that was sent is to be sent again.
+    if (this.#partAt !== undefined) this.#partAt = now
   }
 
   /** Does what is due. @returns whether the peer is still to be hoped for */
@@ -140,6 +154,7 @@ export class Flights {
   clear(): void {
     this.#outbox.clear()
     this.#timer.stop()
+    this.#partAt = undefined
   }
 }
 

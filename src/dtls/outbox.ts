@@ -52,10 +52,9 @@ export class Outbox {
         for (let at = from; at < to; ) {
           if (this.#inFlight >= WINDOW) return hasSent
           const room = this.#roomFor(message, record, datagrams)
-          // A datagram that is nearly full is left as it is, rather than end in a splinter.
-          if (room < Math.min(to - at, MIN_FRAGMENT)) {
+          if (room < 1) {
             finish()
-            if (this.#roomFor(message, record, datagrams) < MIN_FRAGMENT) datagrams.next()
+            if (this.#roomFor(message, record, datagrams) < 1) datagrams.next()
           } else {
             const end = Math.min(to, at + room)
             record.add(message, at, end)
@@ -157,8 +156,6 @@ const WINDOW = 32
 const REORDERING = 3
 /** Records that an acknowledgement may be about. */
 const MAX_REMEMBERED = 512
-/** The least part of a message that is worth a fragment, in bytes. */
-const MIN_FRAGMENT = 32
 
 interface SentRecord {
   readonly fragments: readonly SentFragment[]
