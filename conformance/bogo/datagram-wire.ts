@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ConnectionEvent } from 'attested-tls/engine'
-import type { DtlsConnection } from '#src/dtls/index.js'
+import type { DtlsConnection } from 'attested-tls/engine/dtls'
 import type { Flags } from './flags.js'
 
 /** A connection of DTLS with the face of one of TLS, and the wire that it speaks over: datagrams in packets of the

@@ -1,6 +1,6 @@
 import { ConnectionEnded, type ConnectionEvent, TlsConnection } from 'attested-tls/engine'
+import { DtlsConnection } from 'attested-tls/engine/dtls'
 import { decodeSession, type Established, ProtocolError, type Session } from 'attested-tls/handshake'
-import { DtlsConnection } from '#src/dtls/index.js'
 import { type Current, clientConfig, reverifyComplaint, type Shared, serverConfig } from './config.js'
 import { Credentials } from './credentials.js'
 import { overDatagrams } from './datagram-wire.js'

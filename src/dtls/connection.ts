@@ -378,9 +378,10 @@ export class DtlsConnection implements Carrier {
       const outcome = isOld || level === levelOf(this.#reader.epoch) ? this.#reassembly.add(fragment, level) : 'dropped'
       if (outcome === 'dropped') isKept = false
       if (outcome === 'old') isRepeated = true
-      if (outcome === 'old' || outcome === 'ahead') isUrgent = true
+      // The peer waits for nothing else before it uses new keys (RFC 9147 §8).
+      if (outcome === 'old' || outcome === 'ahead' || fragment.type === HandshakeType.key_update) isUrgent = true
     }
-    if (isKept) this.#oweAcknowledgement(number, isUrgent || !this.#machine)
+    if (isKept) this.#oweAcknowledgement(number, isUrgent)
     if (isRepeated && this.#machine) this.#flights.repeat(this.#now)
     this.#readMessages()
   }
