@@ -6,7 +6,7 @@ import { utf8 } from '#src/bytes/index.js'
 import type { EvidenceRequest } from '#src/rats/index.js'
 import { alertOf } from '../../support/pair.js'
 import { attesterOf, NOON, verifierOf } from '../../support/simulated.js'
-import { bareKeys, connect, type EndOptions, type Pair, settle, tickets } from '../support.js'
+import { bareKeys, connect, type EndOptions, FakeVerifier, type Pair, settle, tickets } from '../support.js'
 import { type Attesting, alterControl, hardenedEnd, withAttestation } from './support.js'
 
 function assertOpen({ client, server }: Pair): void {
@@ -108,6 +108,30 @@ describe('the profile hardened', () => {
     assert.equal(pair.server.data, '')
     assert.equal(pair.client.data, '')
     assert.equal(alertOf(pair.server.error), 'unexpected_message')
+  })
+
+  test('is not offered types whose challenge is too short to hold a digest', async () => {
+    const short = attesterOf()
+    short.challengeLength = () => 31
+    await assert.rejects(async () => both('server', {}, { attestation: { attester: short } }), /has no Evidence type/)
+  })
+
+  test('offers no PSK, though there be one', async () => {
+    const psk = { identity: utf8('psk'), key: new Uint8Array(32).fill(7), hash: 'sha256' } as const
+    const pair = await both('server', { client: { preSharedKeys: [psk] } }, { server: { preSharedKeys: [psk] } })
+    assertOpen(pair)
+    assert.equal(pair.client.connection.established?.pskIdentity, undefined)
+  })
+
+  test('refuses a server that sends our own nonce back', async () => {
+    const nonce = () => new Uint8Array(32).fill(7)
+    const pair = await both(
+      'both',
+      { attestation: { verifier: new FakeVerifier({ nonce, types: attesterOf().evidenceTypes }) } },
+      { attestation: { verifier: new FakeVerifier({ nonce, types: attesterOf().evidenceTypes }) } },
+    )
+    assert.ok(pair.server.error instanceof AttestationError)
+    assert.equal(pair.client.data + pair.server.data, '')
   })
 
   test('issues no ticket', async () => {
