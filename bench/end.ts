@@ -76,16 +76,15 @@ async function carryOut(work: Work): Promise<number> {
   return kept.length
 }
 
-async function shakeHands({ seconds, concurrency, resumes }: Work & { kind: 'handshakes' }): Promise<number> {
+async function shakeHands({ count, concurrency, resumes }: Work & { kind: 'handshakes' }): Promise<number> {
   const session = resumes ? await earnSession() : undefined
-  const end = performance.now() + seconds * 1000
-  let count = 0
+  let begun = 0
   const lane = async () => {
-    while (performance.now() < end) {
+    while (begun < count) {
+      begun += 1
       const connection = await open(session)
       if (connection.isSessionReused() !== resumes) throw new Error('a session was not resumed, or was without asking')
       await close(connection)
-      count += 1
     }
   }
   await Promise.all(Array.from({ length: concurrency }, lane))

@@ -52,8 +52,7 @@ interface Result {
   readonly reference: readonly number[]
 }
 
-/** Each side in turn; who begins changes from round to round. The first rounds warm up and do not count: until some
- *  thousands of handshakes have been made, compiling costs more than they do. */
+/** Each side in turn; who begins changes from round to round. */
 async function compare(scenario: Scenario, credentials: Credentials, rounds: number): Promise<Result> {
   const sides = [
     { setup: scenario.subject, values: [] as number[] },
@@ -63,12 +62,13 @@ async function compare(scenario: Scenario, credentials: Credentials, rounds: num
   const isFresh = scenario.work.kind === 'idle'
   const pairs = isFresh ? [] : await Promise.all(sides.map(({ setup }) => Pair.start(setup, credentials)))
   try {
-    for (let round = isFresh ? 0 : -WARM_UP_ROUNDS; round < rounds; round++) {
+    for (const pair of pairs) await pair.measure(scenario.warmUp)
+    for (let round = 0; round < rounds; round++) {
       for (const index of round % 2 === 0 ? [0, 1] : [1, 0]) {
         const side = sides[index]
         if (!side) continue
         const value = await measure(scenario, pairs[index], side.setup, credentials)
-        if (round >= 0) side.values.push(value)
+        side.values.push(value)
       }
     }
   } finally {
@@ -78,17 +78,15 @@ async function compare(scenario: Scenario, credentials: Credentials, rounds: num
   return { name: scenario.name, unit: scenario.unit, subject: subject.values, reference: reference.values }
 }
 
-const WARM_UP_ROUNDS = 4
-
 async function measure(
-  { work, value }: Scenario,
+  { work, warmUp, value }: Scenario,
   running: Pair | undefined,
   setup: Setup,
   credentials: Credentials,
 ): Promise<number> {
   const pair = running ?? (await Pair.start(setup, credentials))
   try {
-    if (!running) await pair.measure({ kind: 'handshakes', seconds: 1, concurrency: 4, resumes: false })
+    if (!running) await pair.measure(warmUp)
     return value(await pair.measure(work))
   } finally {
     if (!running) pair.stop()

@@ -30,7 +30,7 @@ const COMMANDS = {
   build: () => build(['.']),
   lint: () => run('biome', ['check']),
   format: () => run('biome', ['check', '--write']),
-  bench: args => run('node', [join('build', 'bench', 'main.js'), ...args], { needs: ['src', 'bench'] }),
+  bench,
   bogo: args =>
     run('node', [join('build', 'conformance', 'bogo', 'run.js'), ...args], { needs: ['src', 'conformance'] }),
 }
@@ -42,6 +42,13 @@ class Failure extends Error {
     super(message)
     this.exitCode = exitCode
   }
+}
+
+/** Handshakes and data, or with `evidence` first, appraisals. */
+function bench(args) {
+  const isEvidence = args[0] === 'evidence'
+  const [program, rest] = isEvidence ? ['evidence.js', args.slice(1)] : ['main.js', args]
+  run('node', [join('build', 'bench', program), ...rest], { needs: ['src', 'bench'] })
 }
 
 /** Everything, or the tests under the paths given. Node's summary comes last, but for a sentence on what else failed. */

@@ -76,6 +76,11 @@ export function settingsOf(
   side: 'client' | 'server',
   environment: AttestationEnvironment,
 ): Settings {
+  // A word that is misspelt must not pass for a demand that was made.
+  const unknown = Object.keys(options).find(name => !Object.hasOwn(OPTIONS, name))
+  if (unknown !== undefined) {
+    throw misuse(`${JSON.stringify(unknown)} is no option: there are ${Object.keys(OPTIONS).join(', ')}`)
+  }
   const profile = profileOf(options.profile ?? 'hardened')
   const isHardened = profile === hardened
   const { presenter, identityKey, trace } = options
@@ -148,6 +153,28 @@ export function settingsOf(
   }
   if (side === 'client') checkLists(settings)
   return settings
+}
+const OPTIONS: Readonly<Record<keyof AttestationOptions, true>> = {
+  profile: true,
+  attester: true,
+  presenter: true,
+  identityKey: true,
+  ownCredentials: true,
+  disclosure: true,
+  quotes: true,
+  admit: true,
+  verifier: true,
+  require: true,
+  peerCredentials: true,
+  dangerouslyAcceptCertificateEvidence: true,
+  expectedIdentity: true,
+  models: true,
+  prefersOwnOrder: true,
+  codePoints: true,
+  timeouts: true,
+  renewEvery: true,
+  trace: true,
+  acceptDraft08Risks: true,
 }
 
 /** Whether we have what a model takes, in the direction of our own attestation. */

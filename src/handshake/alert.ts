@@ -65,9 +65,8 @@ export class AlertReceived extends Error {
   readonly code: string
   readonly alert: number
 
-  /** @param name where RFC 8446 has none for it */
-  constructor(alert: number, name = alertName(alert)) {
-    const complaint = COMPLAINTS.get(name)
+  /** @param name where RFC 8446 has none for it   @param complaint what the peer means, and what can be done */
+  constructor(alert: number, name = alertName(alert), complaint = COMPLAINTS.get(name)) {
     super(`the peer refused the connection: ${name}${complaint === undefined ? '' : `; ${complaint}`}`)
     this.alert = alert
     this.code = `ERR_TLS_ALERT_${name.toUpperCase()}`
@@ -83,7 +82,7 @@ const COMPLAINTS: ReadonlyMap<string, string> = new Map<AlertName, string>([
   ['illegal_parameter', BROKEN],
   ['decode_error', BROKEN],
   ['decrypt_error', BROKEN],
-  ['missing_extension', BROKEN],
+  ['missing_extension', 'it insists on a feature that we do not offer; its log says which'],
   ['unsupported_extension', BROKEN],
   ['handshake_failure', 'there is nothing that both sides can do: compare cipher suites, groups and signature schemes'],
   ['insufficient_security', 'it asks for stronger cipher suites, groups or signature schemes than ours'],

@@ -6,7 +6,7 @@ import type { AttestationStatus } from '../attestation/index.js'
 import { concat } from '../bytes/index.js'
 import { AlertReceived, CertificateType, decodeSession, type Established, MisuseError } from '../handshake/index.js'
 import { ConnectionEnded, type ConnectionEvent, isRecyclable, recycle, type TlsConnection } from '../tls/index.js'
-import { Aborted, ConnectionReset, HandshakeTimeout } from './errors.js'
+import { Aborted, ConnectionReset, explained, HandshakeTimeout } from './errors.js'
 import { appendKeyLog } from './key-log-file.js'
 import { legacyCertificate } from './legacy-certificate.js'
 import { endTransport, linger } from './linger.js'
@@ -541,9 +541,11 @@ export class AttestedSocket extends TransportSocket {
   }
 }
 
-/** An error as the caller is to see it: what the caller's own check refused with comes back as it was. */
+/** An error as the caller is to see it: what the caller's own check refused with comes back as it was, and the alerts of
+ *  the draft have their names where nobody here attests, too. */
 function surfaced(error: Error): Error {
-  return error instanceof IdentityRefused ? error.refusal : error
+  if (error instanceof IdentityRefused) return error.refusal
+  return error instanceof AlertReceived ? explained(error) : error
 }
 
 function destroyed(): Error {

@@ -11,6 +11,11 @@ const identityKey = bareKeys.client
 /** What nobody may be told: the options without what `valid` has, and what the complaint says. */
 const wrong: readonly [name: string, options: unknown, complaint: RegExp, side?: Side, hasCertificate?: boolean][] = [
   ['an unknown profile', { profile: 'draft07' }, /none of hardened, draft08/],
+  [
+    'an option that is misspelt',
+    { expectedIdentiy: { keyIds: [] } },
+    /"expectedIdentiy" is no option: there are profile,/,
+  ],
   ['nothing to do', { verifier: undefined }, /needs an attester or a presenter/],
   ['an attester without types', { attester: new FakeAttester({ types: [] }) }, /no Evidence type/],
   ['a presenter without Verifiers', { presenter: new FakePresenter({ verifiers: [] }) }, /no Verifier/],

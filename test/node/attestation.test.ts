@@ -67,6 +67,14 @@ describe('attestation on a socket', () => {
     assert.equal(refused.bytesRead, 0)
   })
 
+  test('is asked of those too who know nothing of it, and they are told what to do', async t => {
+    const listener = createServer({ ...serverOptions, attestation: demands({ profile: 'draft08' }) })
+    const client = connect({ port: await listen(t, listener), host: '127.0.0.1', ...clientOptions })
+    const [error] = await once(client, 'error')
+    assert.equal(error.code, 'ERR_TLS_ALERT_UNSUPPORTED_EVIDENCE')
+    assert.match(error.message, /give `attestation` with an attester/)
+  })
+
   test('refuses a server that measures up to something else, and says to what', async t => {
     const attestation = attests(new FakeAttester({ measurement: 'tampered' }))
     const { error, refused } = await refusal(t, { attestation }, { attestation: demands() })
