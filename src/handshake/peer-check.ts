@@ -57,26 +57,16 @@ function checkRawPublicKey({ entries }: Authentication, accepted: readonly Uint8
 }
 
 function checkCertificates({ entries }: Authentication, options: PeerCheckOptions): void {
-  const path = checkedPath(entries, options)
+  const path = checkChain({
+    chain: entries.map(({ data }) => data),
+    anchors: options.anchors,
+    at: options.now(),
+    purpose: options.purpose,
+    signatureSchemes: options.certificateSchemes,
+    crls: options.crls,
+  })
   const [leaf] = path
   if (!leaf) throw new CertificateError('ERR_X509_MALFORMED', 'bad_certificate', 'the chain is empty')
   if (options.checkIdentity) options.checkIdentity(path)
   else if (options.name !== undefined) checkHost(leaf, options.name)
-}
-
-function checkedPath(entries: Authentication['entries'], options: PeerCheckOptions): readonly Certificate[] {
-  try {
-    return checkChain({
-      chain: entries.map(({ data }) => data),
-      anchors: options.anchors,
-      at: options.now(),
-      purpose: options.purpose,
-      signatureSchemes: options.certificateSchemes,
-      crls: options.crls,
-    })
-  } catch (error) {
-    if (!(error instanceof CertificateError) || error.code !== 'ERR_X509_UNKNOWN_ISSUER') throw error
-    const sentence = `${error.message}; trust that issuer, or have the peer send its intermediates`
-    throw new CertificateError(error.code, error.reason, sentence, { cause: error })
-  }
 }

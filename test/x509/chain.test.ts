@@ -438,7 +438,7 @@ describe('system roots', () => {
 
 describe('sentences', () => {
   test('say what came and what was expected', () => {
-    assert.equal(failure([leaf]).message, 'CN=leaf is issued by CN=Middle, which is neither trusted nor in the chain')
+    assert.match(failure([leaf]).message, /^CN=leaf is issued by CN=Middle, which is neither trusted nor in the chain;/)
     assert.match(failure([leaf, middle], { at: 0 }).message, /valid from 2020-01-01T00:00:00.000Z; it is 1970-01-01T/)
   })
 
