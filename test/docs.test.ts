@@ -96,7 +96,7 @@ function run({ name, modules, output }: Program): Promise<string> {
     const child = spawn(process.execPath, ['--enable-source-maps', '--input-type=module', '--eval', main], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 20_000,
+      timeout: 90_000,
     })
     let printed = ''
     let complaints = ''
