@@ -21,7 +21,8 @@ export type Command =
   | { readonly say: 'work'; readonly work: Work }
   /** Ends the connections that `work` left open. */
   | { readonly say: 'rest' }
-  | { readonly say: 'usage' }
+  /** @param collects whether garbage is collected first: what was compiled may go with it, and has to be made again */
+  | { readonly say: 'usage'; readonly collects: boolean }
 
 /** What an end answers: the port and what clients have to know to `serve`, how much was done to `work`, and its use of the machine to each. */
 export interface Answer {
@@ -29,7 +30,7 @@ export interface Answer {
   readonly attestation: AttestationSetup | null
   readonly count: number
   readonly cpuSeconds: number
-  /** Resident memory after a garbage collection. */
+  /** Resident memory. */
   readonly bytes: number
 }
 
@@ -131,12 +132,12 @@ async function earnSession(): Promise<Buffer> {
 
 function usage(): Pick<Answer, 'cpuSeconds' | 'bytes'> {
   const { user, system } = process.cpuUsage()
-  globalThis.gc?.()
   return { cpuSeconds: (user + system) / 1e6, bytes: process.memoryUsage.rss() }
 }
 
 process.on('message', async (command: Command) => {
   const nothing: Answer = { port: 0, attestation: null, count: 0, cpuSeconds: 0, bytes: 0 }
   const done = await obey(command)
+  if (command.say === 'usage' && command.collects) globalThis.gc?.()
   process.send?.({ ...nothing, ...done, ...usage() })
 })

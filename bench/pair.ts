@@ -24,12 +24,13 @@ export class Pair {
   }
 
   async measure(work: Work): Promise<Sample> {
-    const serverBefore = await this.#server.tell({ say: 'usage' })
-    const clientBefore = await this.#client.tell({ say: 'usage' })
+    const usage = { say: 'usage', collects: work.kind === 'idle' } as const
+    const serverBefore = await this.#server.tell(usage)
+    const clientBefore = await this.#client.tell(usage)
     const start = performance.now()
     const clientAfter = await this.#client.tell({ say: 'work', work })
     const seconds = (performance.now() - start) / 1000
-    const serverAfter = await this.#server.tell({ say: 'usage' })
+    const serverAfter = await this.#server.tell(usage)
     await this.#client.tell({ say: 'rest' })
     return {
       count: clientAfter.count,
