@@ -1,4 +1,12 @@
-import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign, verify } from 'node:crypto'
+import {
+  constants,
+  createPublicKey,
+  type JsonWebKey,
+  type KeyObject,
+  type SignKeyObjectInput,
+  sign,
+  verify,
+} from 'node:crypto'
 import { versions } from 'node:process'
 import type { HashName } from './hash.js'
 
@@ -83,7 +91,7 @@ export class PublicKey {
   verify(algorithm: SignatureAlgorithm, data: Uint8Array, signature: Uint8Array): boolean {
     if (!fits(algorithm, this.kind)) return false
     try {
-      return verify(digestOf(algorithm), data, { key: this.#key, ...options(algorithm) }, signature)
+      return verify(digestOf(algorithm), data, withOptions(this.#key, algorithm), signature)
     } catch {
       return false
     }
@@ -139,7 +147,7 @@ const P256_PREFIX = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d0301070
 /** Signs with a private key that is at hand as a KeyObject.
  *  @throws Error if the key is of another kind than the algorithm */
 export function signWith(algorithm: SignatureAlgorithm, key: KeyObject, data: Uint8Array): Uint8Array {
-  return sign(digestOf(algorithm), data, { key, ...options(algorithm) })
+  return sign(digestOf(algorithm), data, withOptions(key, algorithm))
 }
 
 /** The kind of a KeyObject, public or private. */
@@ -179,22 +187,21 @@ function digestOf(algorithm: SignatureAlgorithm): string | null {
   return algorithm.kind === 'eddsa' ? null : algorithm.hash
 }
 
-function options(algorithm: SignatureAlgorithm): object {
+/** The key with what node:crypto has to know besides. Where its defaults do, the bare key: Node 24 takes ten microseconds
+ *  over one that stands in an object. */
+function withOptions(key: KeyObject, algorithm: SignatureAlgorithm): KeyObject | SignKeyObjectInput {
   switch (algorithm.kind) {
     case 'ecdsa':
-      return algorithm.encoding === 'raw' ? RAW : DER
+      return algorithm.encoding === 'raw' ? { key, dsaEncoding: 'ieee-p1363' } : key
     case 'rsa-pss':
-      return algorithm.salt === undefined ? PSS : PSS_ANY_SALT
+      return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: saltLengthOf(algorithm.salt) }
     case 'rsa-pkcs1':
-      return PKCS1
+      return { key, padding: constants.RSA_PKCS1_PADDING }
     case 'eddsa':
-      return NONE
+      return key
   }
 }
 
-const RAW = { dsaEncoding: 'ieee-p1363' }
-const DER = { dsaEncoding: 'der' }
-const PSS = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
-const PSS_ANY_SALT = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_AUTO }
-const PKCS1 = { padding: constants.RSA_PKCS1_PADDING }
-const NONE = {}
+function saltLengthOf(salt: 'any length' | undefined): number {
+  return salt === undefined ? constants.RSA_PSS_SALTLEN_DIGEST : constants.RSA_PSS_SALTLEN_AUTO
+}
