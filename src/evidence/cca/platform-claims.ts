@@ -1,14 +1,6 @@
 import { hex } from '../../bytes/index.js'
-import {
-  asBytes,
-  asInteger,
-  asMap,
-  asText,
-  type CborValue,
-  decodeCbor,
-  encodeCbor,
-  MessageError,
-} from '../../rats/index.js'
+import { asBytes, asInteger, asMap, asText, type CborValue, decodeCbor, MessageError } from '../../rats/index.js'
+import { claimsPayload } from '../message.js'
 import {
   type ArmComponent,
   asDigest,
@@ -84,13 +76,7 @@ export function encodeCcaPlatformClaims(claims: CcaPlatformClaims): Uint8Array {
     [Claim.hashAlgorithm, claims.hashAlgorithm],
   ])
   if (claims.verificationService !== undefined) map.set(Claim.verificationService, claims.verificationService)
-  const payload = encodeCbor(map)
-  try {
-    decodeCcaPlatformClaims(payload)
-  } catch (error) {
-    throw new RangeError('a CCA platform cannot say that about itself', { cause: error })
-  }
-  return payload
+  return claimsPayload(map, decodeCcaPlatformClaims, 'a CCA platform')
 }
 
 /** What a token says about its platform, in the words that reference values are written in. */

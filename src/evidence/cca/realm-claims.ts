@@ -14,6 +14,7 @@ import {
   MessageError,
   publicKeyOfCoseKey,
 } from '../../rats/index.js'
+import { claimsPayload } from '../message.js'
 import { asDigest, asInstanceId } from '../psa/component.js'
 import type { PlatformFacts } from '../reference-values.js'
 
@@ -90,13 +91,7 @@ export function encodeCcaRealmClaims(claims: Omit<CcaRealmClaims, 'keyBytes'>): 
   if (claims.instanceId) map.set(Claim.instanceId, claims.instanceId)
   if (claims.mecPolicy) map.set(Claim.mecPolicy, claims.mecPolicy === 'private' ? 1 : 0)
   if (claims.lfaPolicy) map.set(Claim.lfaPolicy, claims.lfaPolicy === 'allow' ? 1 : 0)
-  const payload = encodeCbor(map)
-  try {
-    decodeCcaRealmClaims(payload)
-  } catch (error) {
-    throw new RangeError('a realm cannot say that about itself', { cause: error })
-  }
-  return payload
+  return claimsPayload(map, decodeCcaRealmClaims, 'a realm')
 }
 
 /** The bytes of a realm's key as its token has them: what the platform token has to hold the hash of.

@@ -7,9 +7,9 @@ import {
   type CborMap,
   type CborValue,
   decodeCbor,
-  encodeCbor,
   MessageError,
 } from '../../rats/index.js'
+import { claimsPayload } from '../message.js'
 import type { PlatformFacts } from '../reference-values.js'
 import {
   type ArmComponent,
@@ -94,13 +94,7 @@ export function encodePsaClaims(claims: PsaClaims): Uint8Array {
   if (claims.bootSeed) map.set(keys.bootSeed, claims.bootSeed)
   if (claims.certificationReference !== undefined) map.set(keys.certificationReference, claims.certificationReference)
   if (claims.verificationService !== undefined) map.set(keys.verificationService, claims.verificationService)
-  const payload = encodeCbor(map)
-  try {
-    decodePsaClaims(payload)
-  } catch (error) {
-    throw new RangeError('a PSA platform cannot say that about itself', { cause: error })
-  }
-  return payload
+  return claimsPayload(map, decodePsaClaims, 'a PSA platform')
 }
 
 /** What a token says about its platform, in the words that reference values are written in. */

@@ -10,10 +10,10 @@ import {
   type CborValue,
   coseKeyOf,
   decodeCbor,
-  encodeCbor,
   MessageError,
   publicKeyOfCoseKey,
 } from '../../rats/index.js'
+import { claimsPayload } from '../message.js'
 import type { PlatformFacts } from '../reference-values.js'
 
 /** `eat_profile` of the simulated platform's token: an EAT (RFC 9711) with the claims of a PSA token (RFC 9783 §4)
@@ -64,25 +64,18 @@ export interface SoftwareComponent {
 /** The claims of a simulated platform's token as its payload.
  *  @throws RangeError if a claim has not the size or form that `SimulatedClaims` says */
 export function encodeSimulatedClaims(claims: SimulatedClaims): Uint8Array {
-  const payload = encodeCbor(
-    new Map<number, CborValue>([
-      [Claim.nonce, claims.nonce],
-      ...(claims.key ? [[Claim.cnf, new Map([[COSE_KEY, coseKeyOf(claims.key)]])] as const] : []),
-      [Claim.ueid, claims.instanceId],
-      [Claim.dbgstat, claims.isDebuggable ? DEBUG_ENABLED : DEBUG_DISABLED_SINCE_BOOT],
-      [Claim.profile, SIMULATED_PROFILE],
-      [Claim.lifecycle, Lifecycle[claims.lifecycle]],
-      [Claim.implementationId, claims.implementationId],
-      [Claim.components, claims.components.map(encodeComponent)],
-      [Claim.simulated, true],
-    ]),
-  )
-  try {
-    decodeSimulatedClaims(payload)
-  } catch (error) {
-    throw new RangeError('a simulated platform cannot say that about itself', { cause: error })
-  }
-  return payload
+  const map = new Map<number, CborValue>([
+    [Claim.nonce, claims.nonce],
+    ...(claims.key ? [[Claim.cnf, new Map([[COSE_KEY, coseKeyOf(claims.key)]])] as const] : []),
+    [Claim.ueid, claims.instanceId],
+    [Claim.dbgstat, claims.isDebuggable ? DEBUG_ENABLED : DEBUG_DISABLED_SINCE_BOOT],
+    [Claim.profile, SIMULATED_PROFILE],
+    [Claim.lifecycle, Lifecycle[claims.lifecycle]],
+    [Claim.implementationId, claims.implementationId],
+    [Claim.components, claims.components.map(encodeComponent)],
+    [Claim.simulated, true],
+  ])
+  return claimsPayload(map, decodeSimulatedClaims, 'a simulated platform')
 }
 
 function encodeComponent({ type, measurement, version, signerId }: SoftwareComponent): CborValue {

@@ -1,4 +1,4 @@
-import { equalBytes, hex } from '../../bytes/index.js'
+import { equalBytes } from '../../bytes/index.js'
 import type { PublicKey } from '../../crypto/index.js'
 import { shortHex } from '../checks.js'
 import { replayLog } from '../event-log/log.js'
@@ -165,9 +165,4 @@ export function checkEventLog({ log, quotes, values }: TpmEvidence): readonly Fi
         })
       : [],
   )
-}
-
-/** Text for people about the key. */
-export function describeAttestationKey(id: Uint8Array): string {
-  return `the attestation key ${hex(id.subarray(0, 8))}…`
 }
