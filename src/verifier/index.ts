@@ -4,8 +4,9 @@ export {
   type CollateralStore,
   type DatedItem,
 } from './collateral/cache.js'
+export { combinedEndorsements } from './collateral/combined.js'
 export { KdsEndorsements, type KdsOptions } from './collateral/kds.js'
-export { combinedEndorsements, PcsEndorsements, type PcsOptions } from './collateral/pcs.js'
+export { PcsEndorsements, type PcsOptions } from './collateral/pcs.js'
 export { type CorimPolicyOptions, endorsementsOfCorims, policyOfCorims, rootsOfCorims } from './corim.js'
 export { type EmbeddedVerifierOptions, embeddedVerifier } from './embedded.js'
 export { errorOf, NotAppraised, Refused } from './errors.js'
