@@ -75,7 +75,7 @@ function test(args) {
 }
 
 /** ms that one test may take before it counts as hung. */
-const TEST_TIMEOUT = 120_000
+const TEST_TIMEOUT = 600_000
 
 /** The compiled tests under the given paths. The sources decide, so a test that was removed does not live on in build/. */
 function testFiles(paths) {

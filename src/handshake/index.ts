@@ -20,6 +20,7 @@ export type {
   PeerCheck,
   ServerConfig,
 } from './config.js'
+export { AlertLevel, Connection, type RoleAndConfig } from './connection.js'
 export { ConnectionEnded, type ConnectionEvent } from './connection-event.js'
 export { ControlChannel } from './control-channel.js'
 export type {
