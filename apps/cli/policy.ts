@@ -1,4 +1,4 @@
-import { Policy } from 'attested-tls/verifier'
+import { Policy, remarksOn } from 'attested-tls/verifier'
 import { ExitCode } from './exit-code.js'
 import { contentOf } from './relying-party.js'
 
@@ -10,15 +10,17 @@ export function checkPolicy(file: string, { json }: { readonly json?: boolean })
     measurements: measurementSets?.length ?? null,
   }))
   const { name = null, digest } = policy
+  const remarks = remarksOn(policy)
   if (json) {
-    process.stdout.write(`${JSON.stringify({ name, digest, platforms }, null, 2)}\n`)
+    process.stdout.write(`${JSON.stringify({ name, digest, platforms, remarks }, null, 2)}\n`)
     return ExitCode.ok
   }
   process.stdout.write(`${file} is a policy${name === null ? '' : `, ${name}`}\n`)
   for (const { kind, measurements } of platforms) {
-    const sets = measurements === null ? 'any software: nothing is pinned' : `${measurements} sets of measurements`
-    process.stdout.write(`  ${kind}: ${sets}\n`)
+    const sets = measurements === 1 ? '1 set of measurements' : `${measurements} sets of measurements`
+    process.stdout.write(`  ${kind}: ${measurements === null ? 'no measurements' : sets}\n`)
   }
   process.stdout.write(`  digest ${digest}\n`)
+  if (remarks.length > 0) process.stdout.write(`what it leaves open:\n${remarks.map(one => `  ${one}\n`).join('')}`)
   return ExitCode.ok
 }

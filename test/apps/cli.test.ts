@@ -30,6 +30,10 @@ const files = {
   root: written('root.pem', root.pem),
   sound: written('sound.json', policyFor(hex(workload.measurement))),
   other: written('other.json', policyFor('00'.repeat(32))),
+  open: written(
+    'open.json',
+    JSON.stringify({ version: 1, platforms: [{ kind: 'simulated', dangerouslyAcceptAnyMeasurement: true }] }),
+  ),
   wrong: written('wrong.json', '{ "version": 1,\n  "platfroms": [] }'),
 }
 
@@ -270,9 +274,16 @@ describe('attested-tls policy check', () => {
   test('says what a policy comes to', async () => {
     const { code, out } = await run('policy', 'check', files.sound)
     assert.equal(code, 0)
-    assert.match(out, /is a policy, my service\n {2}simulated: 1 sets of measurements\n {2}digest [0-9a-f]{64}\n$/)
+    assert.match(out, /is a policy, my service\n {2}simulated: 1 set of measurements\n {2}digest [0-9a-f]{64}\n$/)
     const { out: json } = await run('policy', 'check', files.sound, '--json')
     assert.deepEqual(JSON.parse(json).platforms, [{ kind: 'simulated', measurements: 1 }])
+  })
+
+  test('says what a policy leaves open', async () => {
+    const { out } = await run('policy', 'check', files.open)
+    assert.match(out, /simulated: no measurements\n.*\nwhat it leaves open:\n {2}simulated: any software will do\n$/)
+    const { out: json } = await run('policy', 'check', files.open, '--json')
+    assert.deepEqual(JSON.parse(json).remarks, ['simulated: any software will do'])
   })
 
   test('says where one is none', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { Policy, type PolicyDocument, PolicyError } from '#src/verifier/index.js'
+import { Policy, type PolicyDocument, PolicyError, remarksOn } from '#src/verifier/index.js'
 
 const digest = 'ab'.repeat(32)
 
@@ -323,4 +323,38 @@ test('any text is a policy, or is refused with a place in it', () => {
     }),
     { numRuns: 300 },
   )
+})
+
+describe('what a policy leaves open is remarked on:', () => {
+  const measurements = [{ values: { launch: 'ab'.repeat(48) } }]
+  const remarks = (document: Omit<PolicyDocument, 'version'>) => remarksOn(Policy.from({ version: 1, ...document }))
+
+  test('nothing, where nothing is', () => {
+    const minimumVersions = { snp: 20 }
+    assert.deepEqual(remarks({ platforms: [{ kind: 'sev-snp', measurements, minimumVersions }] }), [])
+  })
+
+  test('old firmware, where no vendor rates it', () => {
+    const [remark, ...more] = remarks({ platforms: [{ kind: 'sev-snp', measurements }] })
+    assert.match(remark ?? '', /^sev-snp: minimumVersions says nothing, .* there are .*microcode/)
+    assert.deepEqual(more, [])
+    const tdx = {
+      mrtd: 'ab'.repeat(48),
+      rtmr0: 'ab'.repeat(48),
+      rtmr1: 'ab'.repeat(48),
+      rtmr2: 'ab'.repeat(48),
+      rtmr3: 'ab'.repeat(48),
+    }
+    assert.deepEqual(remarks({ platforms: [{ kind: 'tdx', measurements: [{ values: tdx }] }] }), [])
+  })
+
+  test('any software, debuggers, warnings and no platform at all', () => {
+    const platforms = [{ kind: 'simulated', dangerouslyAcceptAnyMeasurement: true, allowDebug: true }]
+    assert.deepEqual(remarks({ platforms, acceptedTiers: ['affirming', 'warning'] }), [
+      'simulated: any software will do',
+      'simulated: a debugger may look in',
+      'a verdict of warning is accepted',
+    ])
+    assert.deepEqual(remarks({}), ['no platform is named, so all Evidence is refused'])
+  })
 })
