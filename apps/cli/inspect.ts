@@ -191,7 +191,7 @@ function certificateLines({ subject, issuer, notBefore, notAfter, ...others }: C
 }
 
 function attestationLines(
-  { isAttested, bindingLevel, profile, peer: { negotiated, carrier, reason } }: AttestationStatus,
+  { isAttested, bindingLevel, bindingMeaning, profile, peer: { negotiated, carrier, reason } }: AttestationStatus,
   evidence: Seen['evidence'],
   isConnected: boolean,
 ): readonly Line[] {
@@ -201,16 +201,9 @@ function attestationLines(
   if (evidence) lines.push(['Evidence', `${evidence.type}, ${evidence.bytes} bytes`])
   // Where there is no connection, the error says why.
   const why = isConnected && reason ? `: ${reason}` : ''
-  lines.push(['attested', isAttested ? 'yes' : `NO${why}`], ['bound', LEVELS[bindingLevel]])
+  lines.push(['attested', isAttested ? 'yes' : `NO${why}`], ['bound', `level ${bindingLevel}, ${bindingMeaning}`])
   return lines
 }
-
-const LEVELS = {
-  0: 'level 0, not at all',
-  1: 'level 1, to a key: who has stolen it can pass the Evidence off',
-  2: 'level 2, to the key exchange of this connection',
-  3: 'level 3, to the keys that protect application data',
-} as const
 
 /** What a peer wrote, without what would steer the terminal. */
 function printable(text: string): string {

@@ -62,8 +62,18 @@ function peer(command: Command): Command {
         'draft08',
       ]),
     )
+    .option(
+      '--accept-draft08-risks <risks>',
+      'the weaknesses of draft08 that you accept (acceptDraft08Risks): relay, replay, diversion',
+      listed,
+    )
     .option('--credential <kinds>', 'what the peer may authenticate with: x509, attestation-only', kinds, ['x509'])
     .option('--root <kind=file>', 'roots of a kind of platform, instead of the vendor’s; may be repeated', collected)
+    .option(
+      '--expect-key <sha256>',
+      'SHA-256 of the key that the peer may have, in hex (expectedIdentity.keyIds); may be repeated',
+      keyIds,
+    )
     .option('--ca <file>', 'certificates to trust, instead of those that Node brings')
     .option('--servername <name>', 'the name that the certificate has to be for')
     .option('--insecure', 'take any certificate')
@@ -83,11 +93,21 @@ function wholeNumber(text: string): number {
 }
 
 function kinds(text: string): readonly string[] {
-  const list = text.split(',')
+  const list = listed(text)
   if (!list.every(kind => kind === 'x509' || kind === 'attestation-only')) {
     throw new InvalidArgumentError('It is x509, attestation-only, or both with a comma between.')
   }
   return list
+}
+
+function listed(text: string): readonly string[] {
+  return text.split(',')
+}
+
+function keyIds(text: string, before: readonly Uint8Array[] = []): readonly Uint8Array[] {
+  const hex = text.replaceAll(':', '')
+  if (!/^[\da-f]{64}$/i.test(hex)) throw new InvalidArgumentError('It is 32 bytes in hex.')
+  return [...before, Buffer.from(hex, 'hex')]
 }
 
 function collected(text: string, before: readonly string[] = []): readonly string[] {

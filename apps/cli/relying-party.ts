@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type ConnectOptions, createVerifier, intelCollateral } from 'attested-tls'
+import type { AttestationOptions, Draft08Risk } from 'attested-tls/attestation'
 import { type Cmw, typeOfCmw, type Verifier } from 'attested-tls/rats'
 import { Policy } from 'attested-tls/verifier'
 import { UsageError } from './exit-code.js'
@@ -12,6 +13,9 @@ export interface PeerOptions {
   readonly policy?: string
   /** `hardened`, unless said. */
   readonly profile?: ProfileName
+  readonly acceptDraft08Risks?: readonly Draft08Risk[]
+  /** SHA-256 of keys, 32 bytes each. */
+  readonly expectKey?: readonly Uint8Array[]
   readonly credential: readonly ('x509' | 'attestation-only')[]
   /** `KIND=FILE` each. */
   readonly root?: readonly string[]
@@ -31,14 +35,12 @@ export interface Seen {
 }
 
 /** How to connect as the options say.
- *  @param verifier the one that goes by the policy, unless given; without either there is no attestation
+ *  @param onlooker a Verifier that lets nobody in, in place of the one that goes by the policy; without either there is no
+ *  attestation
  *  @throws UsageError, PolicyError */
-export function connectOptionsOf(
-  options: PeerOptions,
-  seen: Seen,
-  verifier: Verifier | undefined = verifierOf(options),
-): ConnectOptions {
-  const { ca, servername, timeout, insecure, certificateEvidence } = options
+export function connectOptionsOf(options: PeerOptions, seen: Seen, onlooker?: Verifier): ConnectOptions {
+  const { ca, servername, timeout, insecure, certificateEvidence, profile = 'hardened' } = options
+  const verifier = onlooker ?? verifierOf(options)
   return {
     ...(ca !== undefined && { ca: contentOf(ca) }),
     ...(servername !== undefined && { servername }),
@@ -46,7 +48,8 @@ export function connectOptionsOf(
     handshakeTimeout: timeout,
     ...(verifier && {
       attestation: {
-        profile: options.profile ?? 'hardened',
+        ...(onlooker && profile === 'draft08' ? TRUSTING_NOBODY : trustOf(options)),
+        profile,
         verifier: watched(verifier, message => note(seen, message)),
         peerCredentials: options.credential,
         ...(certificateEvidence !== undefined && {
@@ -55,6 +58,21 @@ export function connectOptionsOf(
       },
     }),
   }
+}
+
+function trustOf({ acceptDraft08Risks, expectKey }: PeerOptions): AttestationOptions {
+  return {
+    ...(acceptDraft08Risks && { acceptDraft08Risks }),
+    ...(expectKey && { expectedIdentity: { keyIds: expectKey } }),
+    warn: warnOf,
+  }
+}
+
+/** Who lets nobody in accepts no risk by looking. */
+const TRUSTING_NOBODY: AttestationOptions = {
+  acceptDraft08Risks: ['relay', 'replay', 'diversion'],
+  expectedIdentity: { keyIds: [new Uint8Array(32)] },
+  warn: () => {},
 }
 
 function verifierOf(options: PeerOptions): Verifier | undefined {

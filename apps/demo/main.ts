@@ -1,77 +1,47 @@
-// `npm start`: two processes on loopback attest to each other in the TLS handshake. First with the software that the
-// client expects, then with software that was tampered with.
+// `npm start`: two processes on loopback, of which one attests to the other in the TLS handshake. First with the software that
+// the client expects, then with software that was tampered with, and at last by the draft alone.
 import { type ChildProcess, fork } from 'node:child_process'
-import { createHash, generateKeyPairSync } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { get } from 'node:https'
 import { fileURLToPath } from 'node:url'
-import {
-  AttestationError,
-  AttestedAgent,
-  attestedSocketOf,
-  createPresenter,
-  createVerifier,
-  signingKey,
-} from 'attested-tls'
+import { AttestationError, AttestedAgent, attestedSocketOf, createVerifier } from 'attested-tls'
 import type { AttestationStatus } from 'attested-tls/attestation'
-import { measured, SimulatedAttester, SimulatedRoot } from 'attested-tls/attester'
 import { report } from 'attested-tls/verifier'
-import { type Assignment, RESULTS_VERIFIER, type Report } from './ipc.js'
-import { bold, dim, green, hasColour, indented, red, say, showMessage, title, wrapped, yellow } from './screen.js'
+import type { Assignment, Listening, Report } from './ipc.js'
+import { bold, dim, green, hasColour, indented, red, say, title, wrapped, yellow } from './screen.js'
+import { draft08, hardened, type Way } from './ways.js'
 
 const SOUND = 'payment-service 1.4.2'
 const TAMPERED = 'payment-service 1.4.2, with a back door'
 
-say(
-  bold('attested-tls: a client and a confidential VM prove to each other what they are, inside the TLS 1.3 handshake'),
-)
+say(bold('attested-tls: a confidential VM proves what it runs, inside the TLS 1.3 handshake'))
 say(yellow('The platforms are SIMULATED: they prove nothing, and say so in every certificate and verdict.'))
 
-const fleet = makeFleet()
-const isSoundServed = await act(`1. The VM runs what the client expects: ${SOUND}`, SOUND)
-const isTamperedServed = await act(`2. The VM runs something else: ${TAMPERED}`, TAMPERED)
+const isSoundServed = await act(`1. The VM runs what the client expects: ${SOUND}`, SOUND, hardened())
+const isTamperedServed = await act(`2. The VM runs something else: ${TAMPERED}`, TAMPERED, {
+  ...hardened(),
+  introduction: 'The same client meets a VM whose Evidence is as genuine, and says that other software runs there.',
+})
+const isDraftServed = await act('3. The draft alone, both sides, without certificates', SOUND, draft08())
 
 say()
-if (!isSoundServed || isTamperedServed) {
-  say(red('That is not how it should have gone: the first VM has to be accepted, the second refused.'))
+if (!isSoundServed || isTamperedServed || !isDraftServed) {
+  say(red('That is not how it should have gone: the VM with the back door has to be refused, and no other.'))
   process.exitCode = 1
 } else {
-  say(`${green('Done.')} The first VM was accepted, the second was refused before any application data moved.`)
-  say(dim('Next: README.md has a client and a server in ten lines each.'))
-}
-
-/** The client's side of the passport model: a Verifier that the server knows too appraises the client once, and the
- *  client presents the result to whomever asks. */
-function makeFleet() {
-  const root = SimulatedRoot.create({ now: Date.now() })
-  const results = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const software = measured('workload', Buffer.from('payment-client 2.0'), '2.0')
-  const verifier = createVerifier({
-    identity: RESULTS_VERIFIER,
-    policy: {
-      version: 1,
-      name: 'fleet of clients',
-      platforms: [{ kind: 'simulated', measurements: [{ values: { workload: hexOf(software.measurement) } }] }],
-    },
-    roots: { simulated: [root.pem] },
-    signingKey: signingKey(results.privateKey),
-    dangerouslyTrustSimulatedPlatforms: true,
-    warn: () => {},
-  })
-  const attester = new SimulatedAttester({ platform: root.issue('client'), components: [software] })
-  return {
-    presenter: createPresenter({ attester, verifiers: [verifier] }),
-    identityKey: signingKey(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey),
-    resultsKey: results.publicKey.export({ format: 'pem', type: 'spki' }).toString(),
-  }
+  say(`${green('Done.')} The VM with the back door was refused before any application data moved, the others were not.`)
+  say(dim('Next: README.md has a client and a server like those of the first act, in ten lines each.'))
 }
 
 /** Starts a VM with that software and asks it for a page. @returns whether it was accepted */
-async function act(name: string, workload: string): Promise<boolean> {
+async function act(name: string, workload: string, { introduction, fleet, options }: Way): Promise<boolean> {
   title(name)
+  say(wrapped(introduction))
+  say()
   const vm = fork(fileURLToPath(new URL('vm.js', import.meta.url)))
   const refusal = refusalOf(vm)
-  const { port, platformRoot } = await assign(vm, { workload, resultsKey: fleet.resultsKey })
+  const server = await assign(vm, { workload, fleet })
   const verifier = createVerifier({
     policy: {
       version: 1,
@@ -83,25 +53,14 @@ async function act(name: string, workload: string): Promise<boolean> {
         },
       ],
     },
-    roots: { simulated: [platformRoot] },
+    roots: { simulated: [server.platformRoot] },
     dangerouslyTrustSimulatedPlatforms: true,
     warn: () => {},
   })
-  const agent = new AttestedAgent({
-    host: '127.0.0.1',
-    port,
-    attestation: {
-      profile: 'draft08',
-      verifier,
-      peerCredentials: ['attestation-only'],
-      presenter: fleet.presenter,
-      identityKey: fleet.identityKey,
-      trace: showMessage,
-    },
-  })
-  say(`The handshake, on 127.0.0.1:${port}:`)
+  const agent = new AttestedAgent(options(server, verifier))
+  say(`What passes, on 127.0.0.1:${server.port}:`)
   try {
-    await fetchPage(port, agent)
+    await fetchPage(server.port, agent)
     return true
   } catch (error) {
     if (!(error instanceof AttestationError)) throw error
@@ -131,16 +90,17 @@ async function fetchPage(port: number, agent: AttestedAgent): Promise<void> {
   say(indented(Buffer.concat(body).toString()))
 }
 
-function showVerdict({ peer, bindingLevel }: AttestationStatus): void {
+function showVerdict({ peer, bindingLevel, bindingMeaning }: AttestationStatus): void {
   say()
   say('What the client’s Verifier says about the VM:')
   if (peer.result) say(indented(report(peer.result, { colour: hasColour })))
-  const words = ['not at all', 'to a key', 'to the key exchange', 'to the keys of the connection'][bindingLevel]
-  say(`  bound to this connection: level ${bindingLevel}, ${words}`)
+  say()
+  say(`Binding level ${bindingLevel}:`)
+  say(indented(wrapped(bindingMeaning)))
   say()
 }
 
-async function assign(vm: ChildProcess, assignment: Assignment): Promise<Report & { readonly type: 'listening' }> {
+async function assign(vm: ChildProcess, assignment: Assignment): Promise<Listening> {
   vm.send(assignment)
   return next(vm, 'listening')
 }
@@ -175,8 +135,4 @@ function next<T extends Report['type']>(vm: ChildProcess, type: T): Promise<Repo
     vm.on('message', listen)
     vm.once('exit', code => reject(new Error(`the server’s process ended (${code})`)))
   })
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

@@ -1,4 +1,5 @@
 export { type Attestation, type ConnectionAttestation, createAttestation } from './attestation.js'
+export { type BindingLevel, bindingMeanings } from './binding-level.js'
 export { type CodePoints, defaultCodePoints } from './code-points.js'
 export { AttestationError, type AttestationErrorCode } from './errors.js'
 export type {
@@ -20,7 +21,6 @@ export type { QuoteLimits } from './quotes.js'
 export type {
   AttestationCarrier,
   AttestationStatus,
-  BindingLevel,
   NegotiatedAttestation,
   OwnAttestation,
   PeerAttestation,

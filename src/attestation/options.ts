@@ -18,8 +18,12 @@ export type AttestationCredential = 'attestation-only' | 'x509'
 export interface AttestationOptions {
   /** How attestation is bound to the connection. Default: `hardened`, with a second attestation over the finished
    *  handshake before any data, and renewals; both sides have to speak it. `draft08` is
-   *  draft-fossati-tls-attestation-08 as it stands. It has known weaknesses, so it has to be asked for by name. */
+   *  draft-fossati-tls-attestation-08 as it stands. It has known weaknesses, so it has to be asked for by name, with
+   *  `acceptDraft08Risks`. */
   readonly profile?: ProfileName
+  /** `draft08`: the weaknesses of it that the caller knows of and accepts, all that there are in what is configured. What is
+   *  missing is said by the error. */
+  readonly acceptDraft08Risks?: readonly Draft08Risk[]
 
   /** Produces our Evidence. */
   readonly attester?: Attester
@@ -52,7 +56,8 @@ export interface AttestationOptions {
    *  proves that the key was once a good machine's, and no more**: not that the machine is good today, nor that it is the
    *  one at the other end. Who has the key has the Evidence. Default: it will not. */
   readonly dangerouslyAcceptCertificateEvidence?: CertificateEvidenceOptions
-  /** Who the peer has to be, besides sound. */
+  /** Who the peer has to be, besides sound. `draft08` has to know where the peer may be `attestation-only`, and so has no
+   *  name. */
   readonly expectedIdentity?: ExpectedIdentity
 
   /** The models that we use, in order of preference. Default: `passport`, then `background-check`, as far as there is
@@ -66,12 +71,14 @@ export interface AttestationOptions {
   readonly renewEvery?: number
   /** Is told of each handshake message as it passes, for people to follow. It must not throw. */
   readonly trace?: (event: TraceEvent) => void
-  /** The weaknesses of `draft08` that the caller knows of and accepts. It is not asked for yet; it will be. */
-  readonly acceptDraft08Risks?: readonly Draft08Risk[]
+  /** Is told of what nobody may overlook, such as `draft08`. Default: a warning of the process. */
+  readonly warn?: (sentence: string) => void
 }
 
-/** What can happen under `draft08`: who has stolen a peer's key relays the Evidence of another machine; results are
- *  presented again for as long as they hold; a sound machine answers that is not the one meant. */
+/** What can happen under `draft08`. `relay`, always: who has stolen a peer's key, or the secrets of a handshake, passes
+ *  another machine's Evidence off as its own. `replay`, with results (passport) or Evidence in certificates: they are
+ *  presented again for as long as they hold. `diversion`, with attestation-only credentials: a sound machine answers that is
+ *  not the one meant. */
 export type Draft08Risk = 'relay' | 'replay' | 'diversion'
 
 /** What is known of a peer that Evidence is to be made for. It has authenticated itself only if it is a server. */
@@ -137,4 +144,6 @@ export interface AttestationEnvironment {
   readonly timer: (ms: number, fire: () => void) => () => void
   /** Whether this side has an X.509 credential to present. */
   readonly hasCertificate: boolean
+  /** Says once what nobody may overlook. */
+  readonly warn: (sentence: string) => void
 }

@@ -1,7 +1,8 @@
 import { EMPTY } from '../bytes/index.js'
 import type { View } from '../handshake/index.js'
+import type { BindingLevel } from './binding-level.js'
 import { CredentialKind, type EvidenceType } from './evidence-type.js'
-import type { BindingLevel, NegotiatedAttestation } from './status.js'
+import type { NegotiatedAttestation } from './status.js'
 
 /** `hardened`: the draft's handshake, and a second attestation over all of it before any application data passes.
  *  `draft08`: draft-fossati-tls-attestation-08 as it stands. */

@@ -11,6 +11,7 @@ import {
 } from '../handshake/index.js'
 import type { Attester, Presenter, Verifier } from '../rats/index.js'
 import { type CodePoints, defaultCodePoints } from './code-points.js'
+import { checkDraft08Risks } from './draft08-risks.js'
 import { CredentialKind, type EvidenceType, evidenceTypeLength, isSameEntry } from './evidence-type.js'
 import { type AttestationExtensions, attestationExtensions, rowsOf } from './extensions.js'
 import { type HardenedExtensions, hardenedExtensions } from './hardened/extensions.js'
@@ -143,14 +144,11 @@ export function settingsOf(
     renewalInterval: milliseconds(options.renewEvery, 'renewEvery', 300_000),
     trace,
   }
-  if (!isHardened && options.renewEvery !== undefined) throw misuse('renewEvery is for the profile hardened')
   if (settings.renewalInterval < MIN_RENEWAL) throw misuse(`renewEvery is at least ${MIN_RENEWAL} ms`)
   checkRoles(options, settings)
   checkIdentity(options)
   checkCertificateEvidence(settings)
-  for (const risk of options.acceptDraft08Risks ?? []) {
-    oneOf(risk, ['relay', 'replay', 'diversion'], 'acceptDraft08Risks')
-  }
+  checkProfile(options, settings)
   if (side === 'client') checkLists(settings)
   return settings
 }
@@ -175,6 +173,7 @@ const OPTIONS: Readonly<Record<keyof AttestationOptions, true>> = {
   renewEvery: true,
   trace: true,
   acceptDraft08Risks: true,
+  warn: true,
 }
 
 /** Whether we have what a model takes, in the direction of our own attestation. */
@@ -256,6 +255,18 @@ export function policyDigestOf({
     claims: claims ? Object.entries(claims).sort(([a], [b]) => (a < b ? -1 : 1)) : null,
   }
   return hex(hash('sha256', utf8(JSON.stringify(policy))))
+}
+
+/** What is for one profile only; and `draft08` is neither had by accident nor in silence. */
+function checkProfile(options: AttestationOptions, settings: Settings): void {
+  const { acceptDraft08Risks: accepted = [], renewEvery, warn = settings.environment.warn } = options
+  for (const risk of accepted) oneOf(risk, ['relay', 'replay', 'diversion'], 'acceptDraft08Risks')
+  if (settings.profile === hardened) {
+    if (accepted.length > 0) throw misuse('acceptDraft08Risks is for the profile draft08, and this is hardened')
+    return
+  }
+  if (renewEvery !== undefined) throw misuse('renewEvery is for the profile hardened')
+  warn(checkDraft08Risks(options, settings))
 }
 
 function profileOf(name: string): Profile {

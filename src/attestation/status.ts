@@ -1,11 +1,8 @@
 import { hex } from '../bytes/index.js'
 import type { AttestationResult } from '../rats/index.js'
+import { type BindingLevel, bindingMeanings } from './binding-level.js'
 import type { AttestationCredential, AttestationModel } from './options.js'
 import type { Profile, ProfileName } from './profile.js'
-
-/** How strongly attestation is bound to a connection: 0, not at all; 1, to a key: who has stolen the key can pass it
- *  off; 2, to the key exchange of this handshake; 3, to the keys that application data is protected with. */
-export type BindingLevel = 0 | 1 | 2 | 3
 
 /** How attestation stands on a connection, as `socket.attestation` shows it. It changes while the handshake runs, and
  *  under `hardened` with every renewal. */
@@ -17,6 +14,8 @@ export interface AttestationStatus {
   readonly isAttested: boolean
   /** How strongly the peer's attestation is bound to this connection. */
   readonly bindingLevel: BindingLevel
+  /** What that level is worth, as a sentence. */
+  readonly bindingMeaning: string
   /** How often the peer has attested over the finished handshake: once before any data, and with every renewal. 0 under
    *  `draft08`. */
   readonly rounds: number
@@ -125,6 +124,10 @@ export class StatusRecord implements AttestationStatus {
     return this.carrier === 'certificate' ? 1 : this.#bindingLevel(this.peerNegotiated)
   }
 
+  get bindingMeaning(): string {
+    return bindingMeanings[this.bindingLevel]
+  }
+
   get isSimulated(): boolean {
     return this.result?.isSimulated ?? false
   }
@@ -153,10 +156,21 @@ export class StatusRecord implements AttestationStatus {
   }
 
   toJSON(): unknown {
-    const { profile, isResumed, isAttested, bindingLevel, isSimulated, claims, peer, own } = this
+    const { profile, isResumed, isAttested, bindingLevel, bindingMeaning, isSimulated, claims, peer, own } = this
     const { rounds, renewedAt, evidenceDigest } = this
     const renewal = this.#profile.name === 'hardened' ? { rounds, renewedAt, evidenceDigest } : {}
-    return plain({ profile, isResumed, isAttested, bindingLevel, ...renewal, isSimulated, claims, peer, own })
+    return plain({
+      profile,
+      isResumed,
+      isAttested,
+      bindingLevel,
+      bindingMeaning,
+      ...renewal,
+      isSimulated,
+      claims,
+      peer,
+      own,
+    })
   }
 
   /** A resumed connection rests on the keys of the one before, and so on whoever holds them. */

@@ -1,19 +1,24 @@
 import { decode, equalBytes } from '../bytes/index.js'
 import {
+  alertName,
   Certificate,
   ClientHello,
   EncryptedExtensions,
   HandshakeType,
   HELLO_RETRY_REQUEST_RANDOM,
   type Message,
+  MessageAssembler,
   messageName,
   type RawExtension,
   type Slot,
 } from '../handshake/index.js'
 import { decodeCmw, typeOfCmw } from '../rats/index.js'
 import { CredentialKind } from './evidence-type.js'
+import { ControlKind, ControlMessage } from './hardened/control-message.js'
+import { HardenedFlag } from './hardened/extensions.js'
 import { describeType, typeName } from './message-type.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
+import type { Settings } from './settings.js'
 
 /** A handshake message that passed, for people to follow: no secrets, lengths and types only. */
 export interface TraceEvent {
@@ -38,19 +43,21 @@ export interface TraceField {
 export function traceEvent(participant: Participant, direction: 'sent' | 'received', message: Message): TraceEvent {
   return {
     direction,
-    message: nameOf(message),
+    message: nameOf(participant, message),
     length: message.raw.length,
     fields: fieldsOf(participant, direction, message),
   }
 }
 
-function nameOf({ type, body }: Message): string {
+function nameOf({ settings }: Participant, { type, body }: Message): string {
+  if (isControl(settings, type)) return 'atls_control'
   const isRetry = type === HandshakeType.server_hello && equalBytes(body.subarray(2, 34), HELLO_RETRY_REQUEST_RANDOM)
   return isRetry ? 'hello_retry_request' : messageName(type)
 }
 
 function fieldsOf(participant: Participant, direction: 'sent' | 'received', { type, body }: Message): TraceField[] {
-  const { extensions } = participant.settings
+  const { extensions, hardenedExtensions } = participant.settings
+  const { hardenedAttestation } = hardenedExtensions
   const { evidenceRequest, evidenceProposal, resultsRequest, resultsProposal } = extensions
   try {
     switch (type) {
@@ -63,6 +70,7 @@ function fieldsOf(participant: Participant, direction: 'sent' | 'received', { ty
         fields.add(evidenceProposal.client_hello, types => types.map(describeType))
         fields.add(resultsRequest.client_hello, identities => identities.map(verifierText))
         fields.add(resultsProposal.client_hello, identities => identities.map(verifierText))
+        fields.add(hardenedAttestation.client_hello, ({ flags }) => [flagsText(flags)])
         return fields.list
       }
       case HandshakeType.encrypted_extensions: {
@@ -74,12 +82,13 @@ function fieldsOf(participant: Participant, direction: 'sent' | 'received', { ty
         ])
         fields.add(resultsRequest.encrypted_extensions, identity => [verifierText(identity)])
         fields.add(resultsProposal.encrypted_extensions, identity => [verifierText(identity)])
+        fields.add(hardenedAttestation.encrypted_extensions, ({ flags }) => [flagsText(flags)])
         return fields.list
       }
       case HandshakeType.certificate:
         return certificateFields(direction === 'sent' ? participant.own : participant.peer, participant, body)
       default:
-        return []
+        return isControl(participant.settings, type) ? [controlField(participant, decode(ControlMessage, body))] : []
     }
   } catch {
     return []
@@ -101,6 +110,47 @@ function certificateFields(selection: Selection | undefined, participant: Partic
   const { certificate } = participant.settings.extensions.attestationEvidence
   fields.add(certificate, data => describe(data, 'beside a certificate'))
   return fields.list
+}
+
+function isControl({ profile, codePoints }: Settings, type: number): boolean {
+  return profile.name === 'hardened' && type === codePoints.atls_control
+}
+
+/** What is said after the handshake under the profile `hardened`. */
+function controlField({ settings }: Participant, { kind, seq, body }: ControlMessage): TraceField {
+  const name = `round ${seq}`
+  switch (kind) {
+    case ControlKind.request:
+      return { name, values: ['attest to this whole handshake, please'] }
+    case ControlKind.accept:
+      return { name, values: ['accepted'] }
+    case ControlKind.reject:
+      return { name, values: [`refused: ${settings.alertNames.get(body[0] ?? 0) ?? alertName(body[0] ?? 0)}`] }
+    default:
+      return { name, values: authenticatorText(settings, body) }
+  }
+}
+
+function authenticatorText({ hardenedExtensions }: Settings, body: Uint8Array): readonly string[] {
+  const assembler = new MessageAssembler(() => body.length)
+  assembler.add(body)
+  const first = assembler.take()
+  if (first?.type !== HandshakeType.certificate) return ['no Evidence: it declines']
+  const [entry] = decode(Certificate, first.body).certificateList
+  const fields = new Fields(entry?.extensions ?? [])
+  fields.add(hardenedExtensions.cmwAttestation.certificate, data => [
+    `Evidence over this whole handshake, ${data.length} bytes`,
+    typeName(typeOfCmw(decodeCmw(data))),
+  ])
+  return fields.list[0]?.values ?? ['a credential without Evidence']
+}
+
+function flagsText(flags: number): string {
+  const words = [
+    ...((flags & HardenedFlag.attests) === 0 ? [] : ['can attest']),
+    ...((flags & HardenedFlag.requires) === 0 ? [] : ['requires that the peer does']),
+  ]
+  return words.join(', ') || 'neither attests nor asks for it'
 }
 
 class Fields {

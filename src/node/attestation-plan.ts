@@ -13,11 +13,19 @@ export function attestationOf(
   attestations.set(options, known)
   const key = `${side} ${hasCertificate}`
   const attestation =
-    known.get(key) ?? createAttestation(options, side, { now: () => Date.now(), timer, hasCertificate })
+    known.get(key) ?? createAttestation(options, side, { now: () => Date.now(), timer, hasCertificate, warn })
   known.set(key, attestation)
   return attestation
 }
 const attestations = new WeakMap<AttestationOptions, Map<string, Attestation>>()
+
+/** Once for each sentence: options are often read anew for every connection. */
+function warn(sentence: string): void {
+  if (warned.has(sentence)) return
+  warned.add(sentence)
+  process.emitWarning(sentence, { type: 'SecurityWarning', code: 'ATTESTED_TLS_DRAFT08' })
+}
+const warned = new Set<string>()
 
 function timer(ms: number, fire: () => void): () => void {
   // The socket keeps the process alive, if it is to be kept alive.

@@ -12,6 +12,7 @@ import { createHttpsServer, createServer, type ServerOptions } from '#src/node/i
 import { encodeCmwExtension, ID_PE_CMW } from '#src/rats/index.js'
 import { FakeAttester } from '../attestation/support.js'
 import { root as authority, listen, serverOptions } from '../node/support.js'
+import { draft08 } from '../support/draft08.js'
 import { repositoryRoot } from '../support/skip.js'
 
 /*
@@ -73,8 +74,17 @@ function run(...args: readonly string[]): Promise<Outcome> {
 }
 
 const trusting = ['--ca', files.ca, '--servername', 'localhost']
-const appraising = [...trusting, '--profile', 'draft08', '--root', `simulated=${files.root}`, '--trust-simulated']
-const attesting: ServerOptions = { ...serverOptions, attestation: { profile: 'draft08', attester } }
+const risks = ['--accept-draft08-risks', 'relay,replay']
+const appraising = [
+  ...trusting,
+  '--profile',
+  'draft08',
+  ...risks,
+  '--root',
+  `simulated=${files.root}`,
+  '--trust-simulated',
+]
+const attesting: ServerOptions = { ...serverOptions, attestation: { ...draft08, attester } }
 
 describe('attested-tls inspect', { concurrency: true }, () => {
   test('shows what a peer proves, and ends with 0', async t => {
@@ -127,6 +137,7 @@ describe('attested-tls inspect', { concurrency: true }, () => {
     const others = [
       '--profile',
       'draft08',
+      ...risks,
       '--root',
       `simulated=${files.root}`,
       '--trust-simulated',
@@ -167,9 +178,10 @@ describe('attested-tls inspect', { concurrency: true }, () => {
     assert.match(out, /^Evidence +application\/eat\+cwt; eat_profile=.*simulated-platform.*, \d+ bytes$/m)
     const strange: ServerOptions = {
       ...serverOptions,
-      attestation: { profile: 'draft08', attester: new FakeAttester() },
+      attestation: { ...draft08, attester: new FakeAttester() },
     }
     const other = await listen(t, createServer(strange))
+    // Who only looks accepts no risk.
     const unknown = await run('inspect', `127.0.0.1:${other}`, ...trusting, '--profile', 'draft08')
     assert.equal(unknown.code, 3)
     assert.match(unknown.out, /^trusted +yes$/m)
@@ -215,7 +227,7 @@ describe('attested-tls inspect', { concurrency: true }, () => {
     )
     assert.equal(lenient.code, 0, lenient.err)
     assert.match(lenient.out, /^agreed on +nothing: the Evidence stands in the certificate$/m)
-    assert.match(lenient.out, /^bound +level 1, to a key/m)
+    assert.match(lenient.out, /^bound +level 1, the proof is bound to a key/m)
   })
 
   test('ends with 4 when there is nobody', async t => {
@@ -235,6 +247,11 @@ describe('attested-tls inspect', { concurrency: true }, () => {
       [['inspect', 'localhost', '--policy', files.wrong], /wrong.json:2:16: /],
       [['inspect', 'localhost', '--policy', files.sound, '--root', 'simulated'], /KIND=FILE/],
       [['inspect', 'localhost', '--credential', 'x508'], /x509, attestation-only/],
+      [['inspect', 'localhost', '--expect-key', 'ff'], /32 bytes in hex/],
+      [
+        ['inspect', 'localhost', '--policy', files.sound, '--profile', 'draft08', '--accept-draft08-risks', 'replay'],
+        /acceptDraft08Risks: \['relay'\].*\(relay: /,
+      ],
       [['inspect', 'localhost', '--timeout', '0'], /whole number/],
       [['get', 'http://localhost/'], /no https URL/],
     ]

@@ -4,6 +4,7 @@ import { presenter } from '#src/attester/index.js'
 import { utf8 } from '#src/bytes/index.js'
 import type { Cmw } from '#src/rats/index.js'
 import { bareKeys, connect, End, type EndOptions, keyId, type Pair } from '../attestation/support.js'
+import { draft08 } from '../support/draft08.js'
 import { always, credentialFor, seededEntropy } from '../support/pair.js'
 import { attesterOf, NOON, newKey, root, verifierOf } from '../support/simulated.js'
 import {
@@ -66,7 +67,7 @@ describe('row 3: the key and results are stolen, there is no TEE at all', () => 
   const honest = presenter({ attester: attesterOf(), verifiers: [issuing], now: () => NOON })
 
   test('PP: works, and is reported as level 1', async () => {
-    const server: EndOptions = { now: NOON, attestation: { profile: 'draft08', presenter: honest } }
+    const server: EndOptions = { now: NOON, attestation: { ...draft08, presenter: honest } }
     const client = victim('CA', { verifier: taking(), models: ['passport'] })
     const control = await assertControl(client, server)
     assert.equal(control.client.status?.peer.negotiated?.model, 'passport')
@@ -79,12 +80,12 @@ describe('row 3: the key and results are stolen, there is no TEE at all', () => 
         return taken
       },
     }
-    assertWorks(await connect(client, { ...server, attestation: { profile: 'draft08', presenter: thief } }), 1)
+    assertWorks(await connect(client, { ...server, attestation: { ...draft08, presenter: thief } }), 1)
   })
 
   test('H1: results are neither offered nor taken', async () => {
     await assertControl(victim('H1'), honestServer('H1'))
-    const server: EndOptions = { now: NOON, attestation: { profile: 'draft08', presenter: honest } }
+    const server: EndOptions = { now: NOON, attestation: { ...draft08, presenter: honest } }
     assertRefused(await connect(victim('H1', { verifier: taking() }), server), 'client', undefined, undefined)
   })
 })
@@ -150,7 +151,7 @@ describe('row 6: the connection is diverted to another TEE with the same image, 
     const diverted: EndOptions = {
       ...honestServer('AO', elsewhere()),
       attestation: {
-        profile: 'draft08',
+        ...draft08,
         attester: elsewhere(),
         identityKey: bareKeys.client,
         ownCredentials: ['attestation-only'],

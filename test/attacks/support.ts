@@ -8,6 +8,7 @@ import type { ControlSession, Plug } from '#src/handshake/index.js'
 import type { AttestationResult, Attester, Cmw, EvidenceRequest, Verifier } from '#src/rats/index.js'
 import { alterSession } from '../attestation/hardened/support.js'
 import { bareKeys, connect, type EndOptions, type Pair } from '../attestation/support.js'
+import { draft08 } from '../support/draft08.js'
 import { alertOf } from '../support/pair.js'
 import { attesterOf, NOON, verifierOf } from '../support/simulated.js'
 
@@ -20,13 +21,20 @@ import { attesterOf, NOON, verifierOf } from '../support/simulated.js'
  *  hardened. */
 export type Mode = 'AO' | 'CA' | 'H1'
 
+function profileOf(mode: Mode): AttestationOptions {
+  return mode === 'H1' ? { profile: 'hardened' } : draft08
+}
+
+/** Where somebody has to be expected, and nobody in particular is: what all machines of these tests say. */
+const ANY_SHOP = { claims: { debug: false } } as const
+
 /** The honest server of a mode: it attests. */
 export function honestServer(mode: Mode, attester: Attester = attesterOf()): EndOptions {
   return {
     hasCertificate: mode !== 'AO',
     now: NOON,
     attestation: {
-      profile: mode === 'H1' ? 'hardened' : 'draft08',
+      ...profileOf(mode),
       attester,
       ...(mode === 'AO' && { identityKey: bareKeys.server, ownCredentials: ['attestation-only'] }),
     },
@@ -38,9 +46,9 @@ export function victim(mode: Mode, changes: Partial<AttestationOptions> = {}): E
   return {
     now: NOON,
     attestation: {
-      profile: mode === 'H1' ? 'hardened' : 'draft08',
+      ...profileOf(mode),
       verifier: verifierOf(),
-      ...(mode === 'AO' && { peerCredentials: ['attestation-only'] }),
+      ...(mode === 'AO' && { peerCredentials: ['attestation-only'], expectedIdentity: ANY_SHOP }),
       ...changes,
     },
   }

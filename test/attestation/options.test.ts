@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type AttestationOptions, createAttestation } from '#src/attestation/index.js'
+import { type AttestationOptions, createAttestation, type Draft08Risk } from '#src/attestation/index.js'
 import { MisuseError } from '#src/handshake/index.js'
+import { draft08Unless } from '../support/draft08.js'
 import { bareKeys, FakeAttester, FakePresenter, FakeVerifier, type Side, TEST_EVIDENCE } from './support.js'
 
 const verifier = new FakeVerifier()
@@ -80,10 +81,11 @@ const wrong: readonly [name: string, options: unknown, complaint: RegExp, side?:
 ]
 
 const create = (options: unknown, side: Side = 'client', hasCertificate = true) =>
-  createAttestation({ profile: 'draft08', verifier, ...(options as Partial<AttestationOptions>) }, side, {
+  createAttestation(draft08Unless({ verifier, ...(options as Partial<AttestationOptions>) }), side, {
     now: () => 0,
     timer: () => () => undefined,
     hasCertificate,
+    warn: () => undefined,
   })
 
 describe('createAttestation refuses', () => {
@@ -132,5 +134,81 @@ describe('createAttestation refuses', () => {
 
   test('D-3: nothing that just fits', () => {
     assert.doesNotThrow(() => create({ verifier: new FakeVerifier({ trusted: ['a'.repeat(200), 'b'.repeat(51)] }) }))
+  })
+})
+
+describe('the profile draft08', () => {
+  /** What it is told, and what is said to whoever runs it. */
+  function asked(options: AttestationOptions, side: Side = 'client', hasCertificate = true): string | undefined {
+    let told: string | undefined
+    const warn = (sentence: string) => {
+      assert.equal(told, undefined, 'said once')
+      told = sentence
+    }
+    createAttestation(options, side, { now: () => 0, timer: () => () => undefined, hasCertificate, warn })
+    return told
+  }
+  const results = new FakeVerifier({ trusted: ['a'] })
+  const noResults = new FakeVerifier({ trusted: [] })
+  const alone = { peerCredentials: ['attestation-only'] } as const
+  const expectedIdentity = { claims: { place: 'lab' } } as const
+
+  const needs: readonly [name: string, options: AttestationOptions, risks: readonly Draft08Risk[], side?: Side][] = [
+    ['Evidence beside certificates', { verifier: noResults }, ['relay']],
+    ['results that are taken', { verifier: results }, ['relay', 'replay']],
+    ['results that may be and are not used', { verifier: results, models: ['background-check'] }, ['relay']],
+    ['results that are presented', { presenter: new FakePresenter() }, ['relay', 'replay'], 'server'],
+    ['a peer without a certificate', { verifier: noResults, ...alone, expectedIdentity }, ['relay', 'diversion']],
+    ['a key without a certificate', { attester, identityKey }, ['relay', 'diversion']],
+    ['Evidence of our own beside a certificate', { attester }, ['relay'], 'server'],
+    [
+      'all of it',
+      { verifier: results, ...alone, expectedIdentity, attester, identityKey },
+      ['relay', 'replay', 'diversion'],
+    ],
+  ]
+  for (const [name, options, risks, side] of needs) {
+    test(`wants what it leaves open to be accepted: ${name}`, () => {
+      const draft = { profile: 'draft08', ...options } as const
+      const list = risks.map(risk => `'${risk}'`).join(', ')
+      assert.throws(() => asked(draft, side), { code: 'ERR_ATTESTATION_CONFIG', message: new RegExp(`\\[${list}\\]`) })
+      for (const risk of risks) {
+        const acceptDraft08Risks = risks.filter(other => other !== risk)
+        // The list is whole, what is said about it is what is missing.
+        assert.throws(() => asked({ ...draft, acceptDraft08Risks }, side), {
+          message: new RegExp(`\\[${list}\\].*\\(${risk}: [^;]+\\)$`),
+        })
+      }
+      const told = asked({ ...draft, acceptDraft08Risks: risks }, side)
+      for (const risk of risks) assert.match(told ?? '', new RegExp(`draft08 is weaker.*${risk}: `))
+      const everything = ['relay', 'replay', 'diversion'] as const
+      assert.equal(asked({ ...draft, acceptDraft08Risks: everything }, side), told, 'more than there is does no harm')
+    })
+  }
+
+  test('wants to know who a peer is that has no name, whatever is accepted', () => {
+    const options = { profile: 'draft08', verifier, acceptDraft08Risks: ['relay', 'replay', 'diversion'] } as const
+    for (const peerCredentials of [['attestation-only'], ['x509', 'attestation-only']] as const) {
+      for (const require of ['required', 'optional'] as const) {
+        const nameless = { ...options, peerCredentials, require }
+        assert.throws(() => asked(nameless), { code: 'ERR_ATTESTATION_CONFIG', message: /give expectedIdentity/ })
+        assert.doesNotThrow(() => asked({ ...nameless, expectedIdentity }))
+      }
+    }
+  })
+
+  test('tells the one who asks for it, if that one wants to be told', () => {
+    let told = 0
+    const warn = () => {
+      told++
+    }
+    const options = { profile: 'draft08', verifier, acceptDraft08Risks: ['relay', 'replay'], warn } as const
+    assert.equal(asked(options), undefined)
+    assert.equal(told, 1)
+  })
+
+  test('has risks of its own: hardened takes none, and says nothing', () => {
+    assert.equal(asked({ verifier }), undefined)
+    assert.throws(() => asked({ verifier, acceptDraft08Risks: ['relay'] }), { message: /is for the profile draft08/ })
   })
 })

@@ -41,6 +41,7 @@ function endOf(subject: Case, side: Side, attester = makers.attester): EndOption
     ...(peer && {
       verifier: makers.verifier(),
       peerCredentials: [peer.credential],
+      ...(peer.credential === 'attestation-only' && { expectedIdentity: { claims: { debug: false } } }),
       models: [peer.model, ...(own && own.model !== peer.model ? [own.model] : [])],
     }),
   }

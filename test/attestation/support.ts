@@ -19,6 +19,7 @@ import type {
   VerifierSession,
 } from '#src/rats/index.js'
 import { type ConnectionEvent, TlsConnection } from '#src/tls/index.js'
+import { draft08Unless } from '../support/draft08.js'
 import { always, clientConfig, credentialFor, NOW, serverConfig } from '../support/pair.js'
 import { makeRoot } from '../support/pki.js'
 
@@ -270,9 +271,9 @@ export function configFor(side: Side, options: EndOptions, { timer }: ManualTime
   const hasCertificate = options.hasCertificate ?? side === 'server'
   const { now: at = NOW } = options
   const now = typeof at === 'number' ? () => at : at
-  const environment: AttestationEnvironment = { now, timer, hasCertificate }
+  const environment: AttestationEnvironment = { now, timer, hasCertificate, warn: () => undefined }
   const attested = options.attestation
-    ? createAttestation({ profile: 'draft08', ...options.attestation }, side, environment).connect()
+    ? createAttestation(draft08Unless(options.attestation), side, environment).connect()
     : undefined
   const plug = attested && (options.alterPlug?.(attested.plug) ?? attested.plug)
   const credential = hasCertificate ? credentialFor(side === 'client' ? 'client.test' : 'localhost') : null

@@ -15,17 +15,18 @@ import {
   type ServerOptions,
 } from '#src/node/index.js'
 import { bareKeys, FakeAttester, FakePresenter, FakeVerifier } from '../attestation/support.js'
+import { draft08, inLab } from '../support/draft08.js'
 import { clientOptions, duplexPair, listen, pair, readAll, serverOptions } from './support.js'
 
-const attests = (attester = new FakeAttester()): AttestationOptions => ({ profile: 'draft08', attester })
+const attests = (attester = new FakeAttester()): AttestationOptions => ({ ...draft08, attester })
 const demands = (more: Partial<AttestationOptions> = {}): AttestationOptions => ({
-  profile: 'draft08',
+  ...draft08,
   // Its verdicts are given at a time of their own, and so have no end here.
   verifier: new FakeVerifier({ expiresAt: null }),
   ...more,
 })
 /** Demands it of a key that comes without a certificate. */
-const demandsAlone = () => demands({ peerCredentials: ['attestation-only'] })
+const demandsAlone = () => demands({ peerCredentials: ['attestation-only'], expectedIdentity: inLab })
 
 describe('attestation on a socket', () => {
   test('shows what the server proved', async t => {
@@ -68,7 +69,7 @@ describe('attestation on a socket', () => {
   })
 
   test('is asked of those too who know nothing of it, and they are told what to do', async t => {
-    const listener = createServer({ ...serverOptions, attestation: demands({ profile: 'draft08' }) })
+    const listener = createServer({ ...serverOptions, attestation: demands({ ...draft08 }) })
     const client = connect({ port: await listen(t, listener), host: '127.0.0.1', ...clientOptions })
     const [error] = await once(client, 'error')
     assert.equal(error.code, 'ERR_TLS_ALERT_UNSUPPORTED_EVIDENCE')
@@ -172,10 +173,29 @@ describe('attestation on a socket', () => {
   })
 
   test('that cannot work is refused when it is configured', () => {
-    assert.throws(() => createServer({ ...serverOptions, attestation: { profile: 'draft08', require: 'required' } }), {
+    assert.throws(() => createServer({ ...serverOptions, attestation: { ...draft08, require: 'required' } }), {
       code: 'ERR_ATTESTATION_CONFIG',
     })
   })
+})
+
+test('who runs a process that uses the profile draft08 is warned, once', async t => {
+  const warnings: Error[] = []
+  const listen = (warning: Error) => void warnings.push(warning)
+  process.on('warning', listen)
+  t.after(() => process.off('warning', listen))
+  for (let i = 0; i < 3; i++) {
+    createServer({
+      ...serverOptions,
+      attestation: { profile: 'draft08', acceptDraft08Risks: ['relay'], attester: new FakeAttester() },
+    })
+  }
+  await new Promise(resolve => setImmediate(resolve))
+  assert.deepEqual(
+    warnings.map(({ name, ...warning }) => ({ name, ...warning })),
+    [{ name: 'SecurityWarning', code: 'ATTESTED_TLS_DRAFT08' }],
+  )
+  assert.match(warnings[0]?.message ?? '', /draft08 is weaker than under hardened \(relay: /)
 })
 
 test('an agent brings attestation to https.request, and makes it once for each connection', async t => {

@@ -8,6 +8,7 @@ import { hash } from '#src/crypto/index.js'
 import { type AttestationOptions, connect, createServer, createVerifier, type ServerOptions } from '#src/node/index.js'
 import { encodeCmwExtension, ID_PE_CMW, type IdentityKey, type Verifier } from '#src/rats/index.js'
 import { FakeAttester, FakeVerifier } from '../attestation/support.js'
+import { draft08 } from '../support/draft08.js'
 import { makeSelfSigned } from '../support/pki.js'
 import { root as authority, listen, pair } from './support.js'
 
@@ -50,7 +51,7 @@ async function enclave(about?: IdentityKey) {
 }
 
 const accepts = (more: Partial<AttestationOptions> = {}): AttestationOptions => ({
-  profile: 'draft08',
+  ...draft08,
   verifier,
   dangerouslyAcceptCertificateEvidence: { maxAgeSeconds: 600 },
   ...more,
@@ -127,7 +128,7 @@ describe('Evidence in a certificate', () => {
     const { own } = await enclave()
     const both: Verifier = new FakeVerifier({ expiresAt: null })
     both.appraiseCertificate = () => assert.fail('nobody asked for that')
-    const server = { ...own, attestation: { profile: 'draft08' as const, attester: new FakeAttester() } }
+    const server = { ...own, attestation: { ...draft08, attester: new FakeAttester() } }
     const { client } = await pair(t, server, { attestation: accepts({ verifier: both }) })
     assert.equal(client.attestation?.bindingLevel, 2)
     assert.equal(client.attestation?.peer.carrier, 'handshake')

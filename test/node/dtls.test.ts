@@ -11,6 +11,7 @@ import {
   type DtlsSocket,
 } from '#src/node/dtls.js'
 import { FakeAttester, FakeVerifier } from '../attestation/support.js'
+import { draft08 } from '../support/draft08.js'
 import { clientId, clientOptions, serverOptions } from './support.js'
 
 async function listen(t: TestContext, options: DtlsServerOptions = {}, host = '127.0.0.1'): Promise<DtlsServer> {
@@ -180,12 +181,12 @@ describe('DTLS over the loopback interface', () => {
 })
 
 describe('attestation over DTLS', () => {
-  for (const profile of ['draft08', 'hardened'] as const) {
-    test(`is what it is over TLS (${profile})`, async t => {
+  for (const profile of [draft08, { profile: 'hardened' }] as const) {
+    test(`is what it is over TLS (${profile.profile})`, async t => {
       const { client, server } = await pair(
         t,
-        { attestation: { profile, attester: new FakeAttester() } },
-        { attestation: { profile, verifier: new FakeVerifier({ expiresAt: null }) } },
+        { attestation: { ...profile, attester: new FakeAttester() } },
+        { attestation: { ...profile, verifier: new FakeVerifier({ expiresAt: null }) } },
       )
       assert.equal(client.attestation?.isAttested, true)
       assert.equal(server.attestation?.own.isPresented, true)
@@ -197,11 +198,11 @@ describe('attestation over DTLS', () => {
 
   test('keeps messages from a server whose Evidence is not good', async t => {
     const listener = await listen(t, {
-      attestation: { profile: 'draft08', attester: new FakeAttester({ measurement: 'bad' }) },
+      attestation: { ...draft08, attester: new FakeAttester({ measurement: 'bad' }) },
     })
     const refused = once(listener, 'clientError')
     const client = dial(t, listener.address().port, {
-      attestation: { profile: 'draft08', verifier: new FakeVerifier({ expiresAt: null }) },
+      attestation: { ...draft08, verifier: new FakeVerifier({ expiresAt: null }) },
     })
     client.send('never sent')
     const [error] = await once(client, 'error')

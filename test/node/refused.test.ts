@@ -11,17 +11,18 @@ import {
   type ServerOptions,
 } from '#src/node/index.js'
 import { FakeAttester, FakeVerifier } from '../attestation/support.js'
+import { draft08 } from '../support/draft08.js'
 import { clientId, clientOptions, listen, readAll, root, serverOptions } from './support.js'
 
 const good = new FakeAttester()
 const bad = new FakeAttester({ measurement: 'tampered' })
-const attests = (attester: FakeAttester): AttestationOptions => ({ profile: 'draft08', attester })
+const attests = (attester: FakeAttester): AttestationOptions => ({ ...draft08, attester })
 const expiresAt = Math.floor(Date.now() / 1000) + 3600
 const demands = (
   verifier = new FakeVerifier({ expiresAt }),
   more: Partial<AttestationOptions> = {},
 ): AttestationOptions => ({
-  profile: 'draft08',
+  ...draft08,
   verifier,
   ...more,
 })
