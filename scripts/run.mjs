@@ -17,6 +17,7 @@ const USAGE = `usage: node scripts/run.mjs <command>
                              options that begin with --test- go to Node's own test runner:
                              npm test -- test/tls --test-name-pattern="second HelloRetryRequest"
   interop [--verbose]        the tests against OpenSSL, curl, tshark and Node's tls (test/interop)
+  interop:dtls [options]     DTLS 1.3 against that of others, which are built for it (conformance/interop/dtls)
   build                      compiles src/ to dist/, and apps/, test/ and bench/ to build/
   lint                       linter and formatter, without changing anything
   format                     formats, and mends what the linter can mend
@@ -27,6 +28,10 @@ const COMMANDS = {
   demo: args => run('node', [join('build', 'apps', 'demo', 'main.js'), ...args], { needs: ['src', 'apps'] }),
   test,
   interop: args => test(['test/interop', ...args]),
+  'interop:dtls': args =>
+    run('node', [join('build', 'conformance', 'interop', 'dtls', 'run.js'), ...args], {
+      needs: ['src', 'test', 'conformance'],
+    }),
   build: () => build(['.']),
   lint: () => run('biome', ['check']),
   format: () => run('biome', ['check', '--write']),

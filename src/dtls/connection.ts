@@ -412,6 +412,8 @@ export class DtlsConnection extends Connection {
   }
 
   protected sendAlert(level: number, description: number): void {
+    // The keys of an alert may be in messages that have not been sent yet.
+    this.#flights.hasten(this.#datagrams)
     const epoch = this.#surelyRead ?? this.#writing
     this.#datagrams.add(epoch.write(ContentType.alert, Uint8Array.of(level, description)))
   }

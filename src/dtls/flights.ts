@@ -110,6 +110,11 @@ export class Flights {
     if (this.#isComplete) this.#isNew = false
   }
 
+  /** Sends what was never sent, whether the flight is whole or not: there will be no more of it. */
+  hasten(datagrams: Datagrams): void {
+    if (!this.#isComplete) this.#outbox.transmit(datagrams)
+  }
+
   #isPartDue(isWaiting: boolean, now: number): boolean {
     if (!isWaiting) return false
     this.#partAt ??= now + this.#timer.interval / 4

@@ -7,7 +7,7 @@ import { AttestedSocket } from './socket.js'
 
 /** What the servers of this room have in common: it turns what is accepted into TLS connections. */
 export class Acceptor {
-  readonly #plan: ServerPlan
+  readonly #plan: ServerPlan<AttestedSocket>
   readonly #server: EventEmitter
   readonly #options: ServerOptions
   readonly #welcome: (socket: AttestedSocket) => void

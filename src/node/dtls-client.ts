@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { lookup } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
 import { DtlsConnection } from '../dtls/index.js'
 import { MisuseError } from '../handshake/index.js'
 import { planClient } from './client-plan.js'
@@ -14,9 +15,11 @@ export function connect(options: DtlsConnectOptions, listener?: () => void): Dtl
   const plan = planClient({ ...options, host })
   const socket = new DtlsSocket(plan, { queueLength: options.queueLength, signal: options.signal })
   if (listener) socket.once('secureConnect', listener)
-  lookup(host, (error, address, family) => {
+  const find: LookupFunction = options.lookup ?? lookup
+  find(host, { family: options.family ?? 0 }, (error, found, family) => {
+    const [address = ''] = typeof found === 'string' ? [found] : found.map(entry => entry.address)
     if (error) socket.destroy(error)
-    else if (!socket.destroyed) open(address, family)
+    else if (!socket.destroyed) open(address, family ?? isIP(address))
   })
   return socket
 
@@ -28,8 +31,11 @@ export function connect(options: DtlsConnectOptions, listener?: () => void): Dtl
       isOpen = false
     }
     socket.once('close', close)
-    transport.on('error', error => socket.destroy(error))
+    // Anybody can make the system believe that the port is closed; who has a connection knows better, or will see.
+    transport.on('error', error => socket.secureConnecting && socket.destroy(error))
     transport.on('message', datagram => socket.take(datagram))
+    const { localAddress, localPort } = options
+    if (localAddress !== undefined || localPort !== undefined) transport.bind(localPort, localAddress)
     transport.connect(port, address, () => {
       if (socket.destroyed) return
       const path: DatagramPath = {
@@ -38,9 +44,11 @@ export function connect(options: DtlsConnectOptions, listener?: () => void): Dtl
         get pending() {
           return transport.getSendQueueSize()
         },
+        address: () => (isOpen ? transport.address() : {}),
         // A datagram that cannot be sent is one that was lost; a peer that is not there is told of by 'error'.
         send: datagram => isOpen && transport.send(datagram, () => {}),
         close,
+        hold: isHeld => void (isHeld ? transport.ref() : transport.unref()),
       }
       const { config, ...rest } = plan.configure(socket, options.session)
       // An empty connection ID: we stay where we are, but a server wants to know us when our address changes on the way.

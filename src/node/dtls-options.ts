@@ -1,4 +1,6 @@
-import type { CommonOptions, ConnectOptions, ServerOptions } from './options.js'
+import type { LookupFunction } from 'node:net'
+import type { DtlsSocket } from './dtls-socket.js'
+import type { CommonOptions, ConnectOptions, PskLookup, ServerOptions } from './options.js'
 
 /** What a DTLS connection is told about its datagrams. */
 export interface DatagramTuning {
@@ -20,6 +22,13 @@ export interface DtlsConnectOptions
   /** Default: `localhost`. */
   readonly host?: string
   readonly port: number
+  /** Of the addresses of `host`: 4 or 6; 0, the default, for the first, whichever it is. */
+  readonly family?: 0 | 4 | 6
+  /** Finds the address of `host`. Default: `dns.lookup`. */
+  readonly lookup?: LookupFunction
+  /** Our own address and port. Default: what the system chooses. */
+  readonly localAddress?: string
+  readonly localPort?: number
   /** Ends the connection, whatever its state. */
   readonly signal?: AbortSignal
 }
@@ -29,6 +38,11 @@ export interface DtlsServerOptions
   extends Shared,
     Pick<ServerOptions, 'requestCert' | 'SNICallback' | 'ALPNCallback' | 'ticketKeys' | 'sessionTimeout'>,
     DatagramTuning {
-  /** How many associations there may be; hellos beyond it are dropped. Default: 10000. */
+  /** The external PSK of an identity; null: it is not known. */
+  readonly pskCallback?: PskLookup<DtlsSocket>
+  /** How many associations there may be. Beyond that a new one takes the place of the one that has been silent longest, if
+   *  that is `idleTimeout` or more; otherwise it is dropped. Default: 10000. */
   readonly maxConnections?: number
+  /** For how long an association may be silent, in ms, before it may have to make room. Default: 60000. */
+  readonly idleTimeout?: number
 }

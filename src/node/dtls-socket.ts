@@ -1,17 +1,25 @@
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { EventEmitter } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls'
 import type { AttestationStatus } from '../attestation/index.js'
 import type { DtlsConnection } from '../dtls/index.js'
-import {
-  CertificateType,
-  ConnectionEnded,
-  type ConnectionEvent,
-  type Established,
-  MisuseError,
-} from '../handshake/index.js'
+import { ConnectionEnded, type ConnectionEvent, type Established, MisuseError } from '../handshake/index.js'
 import { Aborted, ConnectionReset, HandshakeTimeout } from './errors.js'
+import { IdleTimer } from './idle-timer.js'
 import { appendKeyLog } from './key-log-file.js'
-import { IdentityRefused } from './peer.js'
+import { legacyCertificate } from './legacy-certificate.js'
+import { type EphemeralKey, ephemeralKeyOf } from './names.js'
+import {
+  authorizationOf,
+  cipherOf,
+  exportedFrom,
+  peerChainOf,
+  peerRawPublicKeyOf,
+  peerX509Of,
+  pskIdentityOf,
+  surfaced,
+} from './outcome.js'
 import type { Begun, Plan } from './plan.js'
 
 /** The way to one peer. */
@@ -20,10 +28,17 @@ export interface DatagramPath {
   readonly remotePort: number
   /** How many bytes wait to be sent. */
   readonly pending: number
+  /** Our own end; an empty object once it is closed. */
+  address(): AddressInfo | object
   send(datagram: Uint8Array): void
   /** Nothing more is sent. */
   close(): void
+  /** Whether the process stays for it. */
+  hold(isHeld: boolean): void
 }
+
+/** What a socket needs of the plan that it is made by. */
+type SocketPlan = Pick<Plan, 'side' | 'handshakeTimeout' | 'keyLogFile'>
 
 /** A connection that has been made, and what its handshake leaves behind for the socket. */
 export interface BegunDatagrams extends Omit<Begun, 'connection'> {
@@ -40,7 +55,8 @@ export interface DtlsSocketOptions {
  *  kept, in bounds, until the peer has been checked, and dropped if it is refused.
  *
  *  Events: 'secureConnect', 'message' (a Buffer), 'drop' (how many of our messages were never sent), 'session', 'keylog',
- *  'end' (the peer sends no more), 'error', 'close'. */
+ *  'timeout', 'end' (the peer sends no more), 'error', 'close'; under the profile `hardened` 'attestation' with each
+ *  renewal of the peer's, and 'attestationLost' before the connection ends because there was none, or a bad one. */
 export class DtlsSocket extends EventEmitter {
   readonly encrypted = true
   /** Whether the peer showed a credential that passed, or who it is was settled by a PSK or by attestation. */
@@ -52,7 +68,7 @@ export class DtlsSocket extends EventEmitter {
   /** The host name that the client asked for; false if it asked for none; null before the handshake is complete. */
   servername: string | false | null = null
   destroyed = false
-  readonly #plan: Pick<Plan, 'handshakeTimeout' | 'keyLogFile'>
+  readonly #plan: SocketPlan
   readonly #queueLength: number
   #queue: Uint8Array[] = []
   #path: DatagramPath | undefined
@@ -62,11 +78,21 @@ export class DtlsSocket extends EventEmitter {
   #timerAt: number | undefined
   #handshakeTimer: NodeJS.Timeout | undefined
   #closeTimer: NodeJS.Timeout | undefined
+  /** What the connection waits for and we wait for too. */
   readonly #awaited = new Set<Promise<void>>()
+  readonly #idle = new IdleTimer(() => this.emit('timeout'))
+  #session: Uint8Array | undefined
+  /** Attestations of the peer that the application knows of. */
+  #roundsTold = 0
+  /** Whether `close` waits for what is kept to be sent. */
+  #closesWhenOpen = false
+  #isHeld = true
+  #bytesRead = 0
+  #bytesWritten = 0
   #forget: (() => void) | undefined
 
   /** For `connect` and servers, which make the plan. */
-  constructor(plan: Pick<Plan, 'handshakeTimeout' | 'keyLogFile'>, options: DtlsSocketOptions) {
+  constructor(plan: SocketPlan, options: DtlsSocketOptions) {
     super()
     this.#plan = plan
     this.#queueLength = options.queueLength ?? 64
@@ -88,7 +114,7 @@ export class DtlsSocket extends EventEmitter {
   /** For whoever made the socket: the peer can be reached. */
   begin(path: DatagramPath, begun: BegunDatagrams): void {
     if (this.destroyed) return
-    this.#path = path
+    this.path = path
     this.#begun = begun
     begun.connection.start(now())
     this.#pump()
@@ -107,6 +133,7 @@ export class DtlsSocket extends EventEmitter {
   /** For whoever made the socket: the peer is to be reached in another way. */
   set path(path: DatagramPath) {
     this.#path = path
+    path.hold(this.#isHeld)
   }
 
   get remoteAddress(): string | undefined {
@@ -115,6 +142,21 @@ export class DtlsSocket extends EventEmitter {
 
   get remotePort(): number | undefined {
     return this.#path?.remotePort
+  }
+
+  /** Our own end, as `dgram.Socket` has it; an empty object before there is one, and after. */
+  address(): AddressInfo | object {
+    return this.#path?.address() ?? {}
+  }
+
+  /** How many bytes of application data came. */
+  get bytesRead(): number {
+    return this.#bytesRead
+  }
+
+  /** How many bytes of application data were sent. */
+  get bytesWritten(): number {
+    return this.#bytesWritten
   }
 
   /** How attestation stands; null without the option `attestation`, and before the handshake begins. */
@@ -137,24 +179,90 @@ export class DtlsSocket extends EventEmitter {
     return this.#established && !this.destroyed ? 'DTLSv1.3' : null
   }
 
+  getCipher(): { name: string; standardName: string; version: 'DTLSv1.3' } | undefined {
+    return cipherOf(this.#established, 'DTLSv1.3')
+  }
+
+  /** The group of the key exchange; an empty object before it is known, null on a server. */
+  getEphemeralKeyInfo(): EphemeralKey | object | null {
+    if (this.#plan.side === 'server') return null
+    return this.#established ? ephemeralKeyOf(this.#established.group) : {}
+  }
+
+  /** The peer's certificate in the legacy shape of node:tls; an empty object if it showed none.
+   *  @param isDetailed whether each certificate holds the next one as `issuerCertificate` */
+  getPeerCertificate(isDetailed: true): DetailedPeerCertificate
+  getPeerCertificate(isDetailed?: false): PeerCertificate
+  getPeerCertificate(isDetailed = false): PeerCertificate | DetailedPeerCertificate {
+    return legacyCertificate(peerChainOf(this.#established), isDetailed, this.#begun?.anchors())
+  }
+
   /** The peer's certificate; undefined if it showed none. */
   getPeerX509Certificate(): X509Certificate | undefined {
-    const { certificateType, chain } = this.#established?.peerChain ?? { certificateType: 0, chain: [] }
-    const [leaf] = chain
-    return leaf && certificateType === CertificateType.X509 ? new X509Certificate(leaf) : undefined
+    return peerX509Of(this.#established)
+  }
+
+  /** The peer's raw public key (RFC 7250), as SubjectPublicKeyInfo in DER; undefined if it showed none. */
+  getPeerRawPublicKey(): Buffer | undefined {
+    return peerRawPublicKeyOf(this.#established)
+  }
+
+  /** Client: the session that was issued last; keep it as secret as a private key. */
+  getSession(): Buffer | undefined {
+    return this.#session && Buffer.from(this.#session)
   }
 
   isSessionReused(): boolean {
     return this.#established?.isResumed ?? false
   }
 
-  /** The exporter of RFC 8446 §7.5. @throws MisuseError before the handshake is complete */
+  /** The identity of the external PSK that was used; undefined if none was. */
+  get pskIdentity(): string | undefined {
+    return pskIdentityOf(this.#established)
+  }
+
+  /** TLS-Exporter (RFC 8446 §7.5). @throws MisuseError before the handshake is complete */
   exportKeyingMaterial(length: number, label: string, context?: Uint8Array): Buffer {
-    const { exporter } = this.#established ?? {}
-    if (!exporter) {
-      throw new MisuseError('there is no keying material before the handshake is complete', 'ERR_TLS_INVALID_STATE')
+    return exportedFrom(this.#established, length, label, context)
+  }
+
+  /** The Handshake Exporter: bound to the hellos and the key exchange of this connection, and there from ServerHello
+   *  on. @throws MisuseError before that */
+  exportHandshakeKeyingMaterial(length: number, label: string, context?: Uint8Array): Buffer {
+    const { connection } = this.#begun ?? {}
+    if (!connection) {
+      throw new MisuseError('there is no Handshake Exporter before ServerHello', 'ERR_TLS_INVALID_STATE')
     }
-    return Buffer.from(exporter.derive(label, context ?? new Uint8Array(0), length))
+    return Buffer.from(connection.exportHandshakeKeyingMaterial(label, context ?? new Uint8Array(0), length))
+  }
+
+  /** Under the profile `hardened`: has the peer attest anew, now or, if it did a moment ago, soon. The event 'attestation'
+   *  follows, or the connection ends. @throws MisuseError where the peer does not attest under that profile */
+  renewAttestation(): void {
+    const { attestation } = this.#begun ?? {}
+    if (!attestation) throw new MisuseError('there is no attestation on this connection', 'ERR_ATTESTATION_STATE')
+    attestation.renew()
+    this.#pump()
+  }
+
+  /** Emits 'timeout' when nothing has come or gone for so long, in ms; 0: no more. The socket is not closed by it. */
+  setTimeout(ms: number, callback?: () => void): this {
+    this.#idle.set(ms)
+    if (callback) {
+      if (ms === 0) this.off('timeout', callback)
+      else this.once('timeout', callback)
+    }
+    return this
+  }
+
+  /** The process stays for this socket, as it does unless told otherwise. */
+  ref(): this {
+    return this.#hold(true)
+  }
+
+  /** The process does not stay for this socket alone. */
+  unref(): this {
+    return this.#hold(false)
   }
 
   /** Sends a message: all of it arrives, or none.
@@ -172,20 +280,28 @@ export class DtlsSocket extends EventEmitter {
     // What the system cannot send fast enough would otherwise pile up without bounds.
     if ((this.#path?.pending ?? 0) > MAX_PENDING) return this.#drop(1)
     connection.write(bytes, now())
+    this.#bytesWritten += bytes.length
+    this.#idle.touch()
     this.#pump()
     return true
   }
 
-  /** Replaces our keys, and asks the peer to replace its own. @throws MisuseError before the handshake is complete */
-  updateKeys(): void {
+  /** Replaces the keys that we write with, once the peer has acknowledged that (RFC 9147 §8).
+   *  @param requestsPeer whether the peer is to do so too   @throws MisuseError unless the connection is open */
+  updateKeys(requestsPeer = false): void {
     const { connection } = this.#begun ?? {}
-    if (!connection) throw new MisuseError('there are no keys to update', 'ERR_TLS_INVALID_STATE')
-    connection.updateKeys(true, now())
+    if (!connection?.isWritable) throw new MisuseError('there are no keys to update', 'ERR_TLS_INVALID_STATE')
+    connection.updateKeys(requestsPeer, now())
     this.#pump()
   }
 
-  /** Tells the peer that no more comes, and ends the connection: when the peer has said the same, or a second later. */
+  /** Tells the peer that no more comes, and ends the connection: when the peer has said the same, or a second later.
+   *  What is kept for the end of the handshake is sent first. */
   close(): void {
+    if (this.secureConnecting && this.#queue.length > 0) {
+      this.#closesWhenOpen = true
+      return
+    }
     const { connection } = this.#begun ?? {}
     if (!connection) {
       this.destroy()
@@ -193,7 +309,9 @@ export class DtlsSocket extends EventEmitter {
     }
     connection.close()
     this.#pump()
-    if (!this.destroyed) this.#closeTimer ??= setTimeout(() => this.destroy(), CLOSE_WAIT)
+    if (this.destroyed || this.#closeTimer) return
+    this.#closeTimer = setTimeout(() => this.destroy(), CLOSE_WAIT)
+    hold(this.#closeTimer, this.#isHeld)
   }
 
   /** Ends the connection at once. @param error for the event 'error' */
@@ -208,7 +326,8 @@ export class DtlsSocket extends EventEmitter {
     this.destroyed = true
     // Whoever still waits on our behalf need not.
     if (connection && connection.state !== 'closed') connection.fail(new ConnectionEnded('the socket was closed'))
-    for (const timer of [this.#timer, this.#handshakeTimer, this.#closeTimer]) clearTimeout(timer)
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#idle.clear()
     this.#queue = []
     this.#forget?.()
     this.#path?.close()
@@ -216,6 +335,17 @@ export class DtlsSocket extends EventEmitter {
       if (error) this.emit('error', error)
       this.emit('close')
     })
+  }
+
+  get #timers(): readonly NodeJS.Timeout[] {
+    return [this.#timer, this.#handshakeTimer, this.#closeTimer].filter(timer => timer !== undefined)
+  }
+
+  #hold(isHeld: boolean): this {
+    this.#isHeld = isHeld
+    this.#path?.hold(isHeld)
+    for (const timer of this.#timers) hold(timer, isHeld)
+    return this
   }
 
   #drop(count: number): false {
@@ -241,6 +371,8 @@ export class DtlsSocket extends EventEmitter {
       this.#tell(event)
       if (this.destroyed) return
     }
+    this.#tellOfRenewals()
+    if (this.destroyed) return
     if (connection.state === 'closed') {
       this.destroy()
       return
@@ -251,6 +383,14 @@ export class DtlsSocket extends EventEmitter {
 
   #send(connection: DtlsConnection): void {
     for (const datagram of connection.takeOutput()) this.#path?.send(datagram)
+  }
+
+  #tellOfRenewals(): void {
+    const { attestation } = this
+    if (!attestation || !this.#established || attestation.rounds <= this.#roundsTold) return
+    const isRenewal = this.#roundsTold > 0
+    this.#roundsTold = attestation.rounds
+    if (isRenewal) this.emit('attestation', attestation)
   }
 
   #schedule(connection: DtlsConnection): void {
@@ -267,6 +407,7 @@ export class DtlsSocket extends EventEmitter {
       },
       Math.max(0, Math.ceil(deadline - now())),
     )
+    hold(this.#timer, this.#isHeld)
   }
 
   #await(connection: DtlsConnection): void {
@@ -291,6 +432,8 @@ export class DtlsSocket extends EventEmitter {
         this.#open(event.established)
         return
       case 'data':
+        this.#bytesRead += event.data.length
+        this.#idle.touch()
         this.emit('message', Buffer.from(event.data))
         return
       case 'end':
@@ -299,6 +442,7 @@ export class DtlsSocket extends EventEmitter {
         this.close()
         return
       case 'session':
+        this.#session = event.session
         this.emit('session', Buffer.from(event.session))
         return
       case 'keylog':
@@ -306,7 +450,9 @@ export class DtlsSocket extends EventEmitter {
         this.emit('keylog', Buffer.from(`${event.line}\n`))
         return
       case 'error':
-        this.destroy(surfaced(event.error, this.#established !== undefined))
+        // What was believed of the peer does not hold any more: that is told before the end.
+        if (this.#roundsTold > 0 && !this.attestation?.isAttested) this.emit('attestationLost', event.error)
+        this.destroy(this.#established ? surfaced(event.error) : unfinished(event.error))
         return
     }
   }
@@ -314,15 +460,12 @@ export class DtlsSocket extends EventEmitter {
   #open(established: Established): void {
     clearTimeout(this.#handshakeTimer)
     this.#established = established
-    const { peer, alpn, serverName, pskIdentity } = established
+    const { alpn, serverName } = established
     this.alpnProtocol = alpn ?? false
     this.servername = serverName ?? false
-    this.authorizationError = peer?.authorizationError ? surfaced(peer.authorizationError, true) : null
-    const isKnown =
-      peer?.certificateType === CertificateType.X509 || peer?.certificateType === CertificateType.RawPublicKey
-    this.authorized =
-      !this.authorizationError &&
-      (isKnown || (peer !== undefined && this.attestation?.isAttested === true) || pskIdentity !== undefined)
+    const { authorized, authorizationError } = authorizationOf(established, this.attestation)
+    this.authorized = authorized
+    this.authorizationError = authorizationError
     this.emit('secureConnect')
     const queue = this.#queue
     this.#queue = []
@@ -331,6 +474,7 @@ export class DtlsSocket extends EventEmitter {
       if (message.length > this.maxMessageLength) this.#drop(1)
       else this.send(message)
     }
+    if (this.#closesWhenOpen) this.close()
   }
 }
 
@@ -344,11 +488,13 @@ function now(): number {
   return performance.now()
 }
 
-/** An error as the caller is to see it: what the caller's own check refused with comes back as it was. */
-function surfaced(error: Error, isEstablished: boolean): Error {
-  if (error instanceof IdentityRefused) return error.refusal
-  if (error instanceof ConnectionEnded && !isEstablished) {
-    return new ConnectionReset('the handshake was not completed', { cause: error })
-  }
-  return error
+/** What ended a handshake, as the caller is to see it. */
+function unfinished(error: Error): Error {
+  if (!(error instanceof ConnectionEnded)) return surfaced(error)
+  return new ConnectionReset('the handshake was not completed', { cause: error })
+}
+
+function hold(timer: NodeJS.Timeout, isHeld: boolean): void {
+  if (isHeld) timer.ref()
+  else timer.unref()
 }

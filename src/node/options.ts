@@ -149,6 +149,8 @@ export interface ServerOptions
     readonly servername: string
     readonly protocols: readonly string[]
   }) => string | undefined
-  /** The external PSK of an identity; null: it is not known. */
-  readonly pskCallback?: (socket: AttestedSocket, identity: string) => Uint8Array | null
+  readonly pskCallback?: PskLookup<AttestedSocket>
 }
+
+/** The external PSK of an identity; null: it is not known. */
+export type PskLookup<S> = (socket: S, identity: string) => Uint8Array | null

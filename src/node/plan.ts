@@ -6,7 +6,7 @@ import type { Identity } from './secure-context.js'
 import type { AttestedSocket } from './socket.js'
 
 /** How a socket comes to its connection. It is made before the socket; `begin` runs when the transport is there. */
-export interface Plan {
+export interface Plan<S = AttestedSocket> {
   readonly side: 'client' | 'server'
   /** ms; 0: for ever. */
   readonly handshakeTimeout: number
@@ -14,7 +14,7 @@ export interface Plan {
   /** Whether there is to be an 'OCSPResponse' event. */
   readonly asksForOcsp: boolean
   /** @param session a session to resume, encoded */
-  begin(socket: AttestedSocket, session: Uint8Array | undefined): Begun
+  begin(socket: S, session: Uint8Array | undefined): Begun
 }
 
 /** Whom a connection is made for: a socket of either transport. */

@@ -13,21 +13,23 @@ import { TlsConnection } from '../tls/index.js'
 import { attestationOf } from './attestation-plan.js'
 import { keyLogFileOf } from './key-log-file.js'
 import { protocolsOf } from './names.js'
-import type { SecureContextOptions, ServerOptions, TicketOptions } from './options.js'
+import type { PskLookup, SecureContextOptions, ServerOptions, TicketOptions } from './options.js'
 import { peerCheckOf } from './peer.js'
 import { type Begun, type Configured, type Endpoint, HANDSHAKE_TIMEOUT, type Plan } from './plan.js'
 import { createSecureContext, type Identity, SecureContext } from './secure-context.js'
 import { ServerTickets } from './server-tickets.js'
-import type { AttestedSocket } from './socket.js'
+
+/** The options of a server whose connections are sockets `S`. */
+export type ServerPlanOptions<S> = Omit<ServerOptions, 'pskCallback'> & { readonly pskCallback?: PskLookup<S> }
 
 /** What the connections of a server have in common. Contexts can be changed while it runs; connections that are there
  *  keep theirs. */
-export class ServerPlan implements Plan {
+export class ServerPlan<S extends Endpoint> implements Plan<S> {
   readonly side = 'server'
   readonly asksForOcsp = false
   readonly handshakeTimeout: number
   readonly keyLogFile: string | undefined
-  readonly #options: ServerOptions
+  readonly #options: ServerPlanOptions<S>
   readonly #alpn: readonly string[]
   readonly #attestation: Attestation | undefined
   /** The server: its events are asked for staples, and told of secrets. */
@@ -37,7 +39,7 @@ export class ServerPlan implements Plan {
   #context: SecureContext
 
   /** @throws MisuseError */
-  constructor(options: ServerOptions, events: EventEmitter) {
+  constructor(options: ServerPlanOptions<S>, events: EventEmitter) {
     if (options.ALPNCallback && options.ALPNProtocols) {
       throw new MisuseError(
         '`ALPNCallback` and `ALPNProtocols` exclude each other',
@@ -74,18 +76,9 @@ export class ServerPlan implements Plan {
     })
   }
 
-  begin(socket: AttestedSocket): Begun {
-    const { pskCallback, pskHash } = this.#options
+  begin(socket: S): Begun {
     const { config, ...rest } = this.configure(socket)
-    const findPreSharedKey = pskCallback && pskFinder(pskCallback, socket, pskHash)
-    return {
-      ...rest,
-      connection: new TlsConnection(
-        'server',
-        { ...config, ...(findPreSharedKey && { findPreSharedKey }) },
-        { padding: this.#context.recordPadding },
-      ),
-    }
+    return { ...rest, connection: new TlsConnection('server', config, { padding: this.#context.recordPadding }) }
   }
 
   /** What a HelloRetryRequest depends on. */
@@ -94,9 +87,10 @@ export class ServerPlan implements Plan {
     return { cipherSuites, groups, prefersOwnOrder: honorsOwnOrder }
   }
 
-  /** All but `pskCallback`, which is asked for a socket. */
-  configure(endpoint: Endpoint): Configured<ServerConfig> {
+  /** What the handshake of one connection is told. */
+  configure(endpoint: S): Configured<ServerConfig> {
     const options = this.#options
+    const { pskCallback, pskHash } = options
     const standard = this.#context
     const attested = this.#attestation?.connect({ remoteAddress: endpoint.remoteAddress })
     let context = standard
@@ -148,6 +142,7 @@ export class ServerPlan implements Plan {
         return true
       },
       ...(options.ALPNCallback && { selectAlpn: protocolSelector(options.ALPNCallback) }),
+      ...(pskCallback && { findPreSharedKey: pskFinder(identity => pskCallback(endpoint, identity), pskHash) }),
     }
     return {
       config,
@@ -231,7 +226,10 @@ function checkedContext(context: SecureContext): SecureContext {
   throw new MisuseError('a secure context has to come from the `createSecureContext` of this package')
 }
 
-function clientAuthenticationOf({ requestCert, rejectUnauthorized }: ServerOptions): 'none' | 'optional' | 'required' {
+function clientAuthenticationOf({
+  requestCert,
+  rejectUnauthorized,
+}: Pick<ServerOptions, 'requestCert' | 'rejectUnauthorized'>): 'none' | 'optional' | 'required' {
   if (!requestCert) return 'none'
   return rejectUnauthorized === false ? 'optional' : 'required'
 }
@@ -243,12 +241,11 @@ function protocolSelector(
 }
 
 function pskFinder(
-  callback: NonNullable<ServerOptions['pskCallback']>,
-  socket: AttestedSocket,
+  find: (identity: string) => Uint8Array | null,
   hash: ExternalPsk['hash'] = 'sha256',
 ): NonNullable<ServerConfig['findPreSharedKey']> {
   return identity => {
-    const key = callback(socket, Buffer.from(identity).toString())
+    const key = find(Buffer.from(identity).toString())
     return key && key.length > 0 ? { identity, key: Uint8Array.from(key), hash } : null
   }
 }

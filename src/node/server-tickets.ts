@@ -1,7 +1,7 @@
 import { constants } from 'node:crypto'
 import { systemEntropy } from '../crypto/index.js'
 import { MisuseError, TICKET_KEY_LENGTH, TicketIssuer } from '../handshake/index.js'
-import type { ServerOptions } from './options.js'
+import type { SecureContextOptions, TicketOptions } from './options.js'
 
 /** The tickets of a server, and their keys as node:tls shows them. */
 export class ServerTickets {
@@ -10,7 +10,7 @@ export class ServerTickets {
   #keys: Uint8Array | undefined
 
   /** @throws MisuseError */
-  constructor({ ticketKeys, sessionTimeout, secureOptions = 0 }: ServerOptions) {
+  constructor({ ticketKeys, sessionTimeout, secureOptions = 0 }: SecureContextOptions & TicketOptions) {
     this.#keys = ticketKeys && Uint8Array.from(ticketKeys)
     if (secureOptions & constants.SSL_OP_NO_TICKET) return
     this.issuer = new TicketIssuer(systemEntropy, {

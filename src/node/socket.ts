@@ -6,12 +6,21 @@ import type { AttestationStatus } from '../attestation/index.js'
 import { concat } from '../bytes/index.js'
 import { AlertReceived, CertificateType, decodeSession, type Established, MisuseError } from '../handshake/index.js'
 import { ConnectionEnded, type ConnectionEvent, isRecyclable, recycle, type TlsConnection } from '../tls/index.js'
-import { Aborted, ConnectionReset, explained, HandshakeTimeout } from './errors.js'
+import { Aborted, ConnectionReset, HandshakeTimeout } from './errors.js'
 import { appendKeyLog } from './key-log-file.js'
 import { legacyCertificate } from './legacy-certificate.js'
 import { endTransport, linger } from './linger.js'
 import { type EphemeralKey, ephemeralKeyOf } from './names.js'
-import { IdentityRefused } from './peer.js'
+import {
+  authorizationOf,
+  cipherOf,
+  exportedFrom,
+  peerChainOf,
+  peerRawPublicKeyOf,
+  peerX509Of,
+  pskIdentityOf,
+  surfaced,
+} from './outcome.js'
 import type { Begun, Plan } from './plan.js'
 import { TransportSocket } from './transport-socket.js'
 import { WriteQueue } from './write-queue.js'
@@ -109,21 +118,17 @@ export class AttestedSocket extends TransportSocket {
   getPeerCertificate(isDetailed: true): DetailedPeerCertificate
   getPeerCertificate(isDetailed?: false): PeerCertificate
   getPeerCertificate(isDetailed = false): PeerCertificate | DetailedPeerCertificate {
-    return legacyCertificate(this.#established?.peerChain ?? NO_CHAIN, isDetailed, this.#begun?.anchors())
+    return legacyCertificate(peerChainOf(this.#established), isDetailed, this.#begun?.anchors())
   }
 
   /** The peer's certificate; undefined if it showed none. */
   getPeerX509Certificate(): X509Certificate | undefined {
-    const { certificateType, chain } = this.#established?.peerChain ?? NO_CHAIN
-    const [leaf] = chain
-    return leaf && certificateType === CertificateType.X509 ? new X509Certificate(leaf) : undefined
+    return peerX509Of(this.#established)
   }
 
   /** The peer's raw public key (RFC 7250), as SubjectPublicKeyInfo in DER; undefined if it showed none. */
   getPeerRawPublicKey(): Buffer | undefined {
-    const { certificateType, chain } = this.#established?.peerChain ?? NO_CHAIN
-    const [key] = chain
-    return key && certificateType === CertificateType.RawPublicKey ? Buffer.from(key) : undefined
+    return peerRawPublicKeyOf(this.#established)
   }
 
   /** Our own certificate, if it was presented, in the legacy shape; an empty object if none was; null at the end. */
@@ -139,8 +144,7 @@ export class AttestedSocket extends TransportSocket {
   }
 
   getCipher(): { name: string; standardName: string; version: 'TLSv1.3' } | undefined {
-    const { suite } = this.#established ?? {}
-    return suite && { name: suite.name, standardName: suite.name, version: 'TLSv1.3' }
+    return cipherOf(this.#established, 'TLSv1.3')
   }
 
   /** null before the handshake is complete and after the connection has ended. */
@@ -156,11 +160,7 @@ export class AttestedSocket extends TransportSocket {
 
   /** TLS-Exporter (RFC 8446 §7.5). @throws MisuseError before the handshake is complete */
   exportKeyingMaterial(length: number, label: string, context?: Uint8Array): Buffer {
-    const { exporter } = this.#established ?? {}
-    if (!exporter) {
-      throw new MisuseError('there is no keying material before the handshake is complete', 'ERR_TLS_INVALID_STATE')
-    }
-    return Buffer.from(exporter.derive(label, context ?? NO_BYTES, length))
+    return exportedFrom(this.#established, length, label, context)
   }
 
   /** The Handshake Exporter: bound to the hellos and the key exchange of this connection, and there from ServerHello
@@ -196,8 +196,7 @@ export class AttestedSocket extends TransportSocket {
 
   /** The identity of the external PSK that was used; undefined if none was. */
   get pskIdentity(): string | undefined {
-    const { pskIdentity } = this.#established ?? {}
-    return pskIdentity && Buffer.from(pskIdentity).toString()
+    return pskIdentityOf(this.#established)
   }
 
   /** Replaces the keys that we write with (RFC 8446 §4.6.3). @param requestsPeer whether the peer is to do so too
@@ -396,16 +395,12 @@ export class AttestedSocket extends TransportSocket {
     clearTimeout(this.#deadline)
     this.#deadline = undefined
     this.#established = established
-    const { peer, alpn, serverName, pskIdentity } = established
+    const { peer, alpn, serverName } = established
     this.alpnProtocol = alpn ?? false
     this.servername = serverName ?? false
-    this.authorizationError = peer?.authorizationError ? surfaced(peer.authorizationError) : null
-    // A credential that is no X.509 certificate and no raw public key is worth what its attestation is.
-    const isKnown =
-      peer?.certificateType === CertificateType.X509 || peer?.certificateType === CertificateType.RawPublicKey
-    this.authorized =
-      !this.authorizationError &&
-      (isKnown || (peer !== undefined && this.attestation?.isAttested === true) || pskIdentity !== undefined)
+    const { authorized, authorizationError } = authorizationOf(established, this.attestation)
+    this.authorized = authorized
+    this.authorizationError = authorizationError
     if (this.#plan.asksForOcsp) this.emit('OCSPResponse', peer?.ocspResponse ? Buffer.from(peer.ocspResponse) : null)
     if (!this.destroyed) this.emit('secure')
     if (!this.destroyed && this.#plan.side === 'client') this.emit('secureConnect')
@@ -541,13 +536,6 @@ export class AttestedSocket extends TransportSocket {
   }
 }
 
-/** An error as the caller is to see it: what the caller's own check refused with comes back as it was, and the alerts of
- *  the draft have their names where nobody here attests, too. */
-function surfaced(error: Error): Error {
-  if (error instanceof IdentityRefused) return error.refusal
-  return error instanceof AlertReceived ? explained(error) : error
-}
-
 function destroyed(): Error {
   return new MisuseError('the socket was destroyed before this was sent', 'ERR_STREAM_DESTROYED')
 }
@@ -557,4 +545,3 @@ function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 const NO_BYTES = new Uint8Array(0)
-const NO_CHAIN = { certificateType: CertificateType.X509, chain: [] }

@@ -55,6 +55,13 @@ describe('a handshake over datagrams', () => {
     )
   })
 
+  test('tells a client why the server gave up, under keys that the client can have', async () => {
+    const pair = makeDatagramPair({ server: { credentials: () => null } })
+    await pair.run()
+    assert.equal(alertOf(pair.server.error), 'handshake_failure')
+    assert.match(String(pair.client.error), /the peer refused the connection: handshake_failure/)
+  })
+
   const ways: readonly [string, { client?: Partial<ClientConfig>; server?: Partial<ServerConfig> }][] = [
     ['with a HelloRetryRequest', { client: { keyShareGroups: [] } }],
     ['with a cookie', { server: { retryCookie: () => Uint8Array.of(1, 2, 3) } }],

@@ -12,6 +12,7 @@ import {
 } from '#src/node/dtls.js'
 import { FakeAttester, FakeVerifier } from '../attestation/support.js'
 import { draft08 } from '../support/draft08.js'
+import { attesterOf, verifierOf } from '../support/simulated.js'
 import { clientId, clientOptions, serverOptions } from './support.js'
 
 async function listen(t: TestContext, options: DtlsServerOptions = {}, host = '127.0.0.1'): Promise<DtlsServer> {
@@ -36,6 +37,13 @@ async function pair(t: TestContext, server: DtlsServerOptions = {}, client: Part
   await once(socket, 'secureConnect')
   const [peer] = (await accepted) as [DtlsSocket]
   return { listener, client: socket, server: peer }
+}
+
+/** A client of a port where nobody answers. */
+function connectLater(t: TestContext): DtlsSocket {
+  const socket = dial(t, 9, { handshakeTimeout: 0 })
+  socket.on('error', () => {})
+  return socket
 }
 
 async function message(socket: DtlsSocket): Promise<string> {
@@ -172,6 +180,127 @@ describe('DTLS over the loopback interface', () => {
     assert.equal((await failed)[0].code, 'ABORT_ERR')
   })
 
+  test('takes external PSKs instead of certificates, each from whom it belongs to', async t => {
+    const psk = Buffer.alloc(32, 7)
+    const listener = createServer({ pskCallback: (_socket, identity) => (identity === 'sensor 7' ? psk : null) })
+    listener.listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    t.after(() => new Promise<void>(resolve => listener.close(resolve)))
+    const { port } = listener.address()
+    const accepted = once(listener, 'secureConnection')
+    const client = connect({ port, host: '127.0.0.1', pskCallback: () => ({ psk, identity: 'sensor 7' }) })
+    t.after(() => client.destroy())
+    await once(client, 'secureConnect')
+    const [server] = (await accepted) as [DtlsSocket]
+    assert.equal(server.pskIdentity, 'sensor 7')
+    assert.deepEqual([server.authorized, client.authorized], [true, true])
+    const received = message(server)
+    client.send('21 °C')
+    assert.equal(await received, '21 °C')
+    const refused = once(listener, 'clientError')
+    const stranger = connect({ port, host: '127.0.0.1', pskCallback: () => ({ psk, identity: 'sensor 8' }) })
+    t.after(() => stranger.destroy())
+    const [error] = await once(stranger, 'error')
+    assert.match(error.code, /^ERR_TLS_ALERT_/)
+    await refused
+  })
+
+  test('tells what was agreed on, as a TLS socket does', async t => {
+    const { client, server, listener } = await pair(t, { ALPNProtocols: ['coap'] }, { ALPNProtocols: ['coap'] })
+    assert.deepEqual(client.getCipher(), {
+      name: 'TLS_AES_128_GCM_SHA256',
+      standardName: 'TLS_AES_128_GCM_SHA256',
+      version: 'DTLSv1.3',
+    })
+    assert.equal(client.alpnProtocol, 'coap')
+    assert.equal(client.getPeerCertificate().subject?.CN, 'localhost')
+    assert.equal(client.getPeerCertificate(true).issuerCertificate.subject.CN, 'Root of the tests')
+    assert.deepEqual(server.getPeerCertificate(), {})
+    assert.deepEqual(server.getEphemeralKeyInfo(), null)
+    assert.match(JSON.stringify(client.getEphemeralKeyInfo()), /name/)
+    assert.deepEqual(
+      client.exportHandshakeKeyingMaterial(32, 'EXPORTER-test'),
+      server.exportHandshakeKeyingMaterial(32, 'EXPORTER-test'),
+    )
+    assert.deepEqual(server.address(), listener.address())
+    const received = message(server)
+    client.send('12345')
+    await received
+    assert.deepEqual([client.bytesWritten, server.bytesRead], [5, 5])
+  })
+
+  test('sends what is kept before it closes', async t => {
+    const listener = await listen(t)
+    const accepted = once(listener, 'secureConnection')
+    const client = dial(t, listener.address().port)
+    client.send('all I have to say')
+    client.close()
+    const [server] = (await accepted) as [DtlsSocket]
+    const ended = once(server, 'end')
+    assert.equal(await message(server), 'all I have to say')
+    await ended
+  })
+
+  test('drops what the system does not send fast enough, and says so', async t => {
+    const { server } = await pair(t)
+    const { remoteAddress = '', remotePort = 0 } = server
+    let sent = 0
+    const path = { remoteAddress, remotePort, address: () => ({}), send: () => sent++, close() {}, hold() {} }
+    server.path = { ...path, pending: 2 ** 21 }
+    const dropped = once(server, 'drop')
+    assert.equal(server.send('too much'), false)
+    assert.deepEqual([await dropped, sent], [[1], 0])
+    server.path = { ...path, pending: 0 }
+    assert.equal(server.send('enough'), true)
+    assert.equal(sent, 1)
+  })
+
+  test('replaces keys, of the peer too if asked', async t => {
+    const { client, server } = await pair(t)
+    assert.throws(() => connectLater(t).updateKeys(), { code: 'ERR_TLS_INVALID_STATE' })
+    client.updateKeys(true)
+    for (const text of ['one', 'two', 'three']) {
+      const there = message(server)
+      client.send(text)
+      assert.equal(await there, text)
+      const back = message(client)
+      server.send(text)
+      assert.equal(await back, text)
+    }
+  })
+
+  test('is idle when nothing comes or goes', async t => {
+    const { client } = await pair(t)
+    await new Promise<void>(resolve => client.setTimeout(1, resolve))
+    assert.equal(client.destroyed, false)
+  })
+
+  test('listens on IPv6 and IPv4 unless told otherwise', async t => {
+    const listener = createServer(serverOptions)
+    listener.listen(0)
+    await once(listener, 'listening')
+    t.after(() => new Promise<void>(resolve => listener.close(resolve)))
+    const { port, family } = listener.address()
+    for (const host of family === 'IPv6' ? ['127.0.0.1', '::1'] : ['127.0.0.1']) {
+      const client = dial(t, port, { host })
+      await once(client, 'secureConnect')
+    }
+  })
+
+  test('binds a client where it is told to', async t => {
+    const listener = await listen(t)
+    const accepted = once(listener, 'secureConnection')
+    const probe = createSocket('udp4')
+    probe.bind(0, '127.0.0.1')
+    await once(probe, 'listening')
+    const localPort = probe.address().port
+    await new Promise<void>(resolve => probe.close(resolve))
+    const client = dial(t, listener.address().port, { localAddress: '127.0.0.1', localPort, family: 4 })
+    await once(client, 'secureConnect')
+    const [server] = (await accepted) as [DtlsSocket]
+    assert.equal(server.remotePort, localPort)
+  })
+
   test('works over IPv6', async t => {
     const listener = await listen(t, {}, '::1')
     const client = dial(t, listener.address().port, { host: '::1' })
@@ -196,6 +325,43 @@ describe('attestation over DTLS', () => {
     })
   }
 
+  /** A pair under the profile hardened, whose time passes only when the test says so. */
+  async function hardenedPair(t: TestContext) {
+    t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.now() })
+    const attester = attesterOf()
+    const verifier = verifierOf()
+    return { attester, ...(await pair(t, { attestation: { attester } }, { attestation: { verifier } })) }
+  }
+
+  test('tells of renewals', async t => {
+    const { client } = await hardenedPair(t)
+    const renewed = once(client, 'attestation')
+    client.renewAttestation()
+    t.mock.timers.tick(10_001)
+    await renewed
+    assert.equal(client.attestation?.rounds, 2)
+    assert.equal(client.attestation?.isAttested, true)
+  })
+
+  test('tells when what the peer was is lost, and then ends', async t => {
+    const { attester, client, server } = await hardenedPair(t)
+    server.on('error', () => {})
+    const told: string[] = []
+    for (const name of ['attestationLost', 'error', 'close']) client.on(name, () => told.push(name))
+    const bad = attesterOf({ isDebuggable: true })
+    attester.evidence = bad.evidence.bind(bad)
+    const closed = new Promise(resolve => client.once('close', resolve))
+    client.renewAttestation()
+    t.mock.timers.tick(10_001)
+    await closed
+    assert.deepEqual(told, ['attestationLost', 'error', 'close'])
+  })
+
+  test('cannot be renewed where there is none', async t => {
+    const { client } = await pair(t)
+    assert.throws(() => client.renewAttestation(), { code: 'ERR_ATTESTATION_STATE' })
+  })
+
   test('keeps messages from a server whose Evidence is not good', async t => {
     const listener = await listen(t, {
       attestation: { ...draft08, attester: new FakeAttester({ measurement: 'bad' }) },
@@ -211,13 +377,49 @@ describe('attestation over DTLS', () => {
   })
 })
 
+describe('a server that is full', () => {
+  test('drops hellos while all are alive, and says so', async t => {
+    const { listener, client } = await pair(t, { maxConnections: 1 })
+    const dropped = once(listener, 'drop')
+    const late = dial(t, listener.address().port)
+    late.on('error', () => {})
+    await dropped
+    late.destroy()
+    assert.deepEqual([listener.connectionCount, client.destroyed], [1, false])
+  })
+
+  test('gives the place of who has been silent longest', async t => {
+    const listener = await listen(t, { maxConnections: 2, idleTimeout: 0 })
+    const { port } = listener.address()
+    const sockets: DtlsSocket[] = []
+    listener.on('secureConnection', (socket: DtlsSocket) => sockets.push(socket))
+    for (const _ of [1, 2, 3]) {
+      const accepted = once(listener, 'secureConnection')
+      dial(t, port)
+      await accepted
+    }
+    assert.deepEqual(
+      sockets.map(socket => socket.destroyed),
+      [true, false, false],
+    )
+    assert.equal(listener.connectionCount, 2)
+  })
+})
+
 describe('a client whose address changes on the way', () => {
   /** Carries datagrams to a server, from a port of its own that `rebind` replaces. */
   async function nat(t: TestContext, serverPort: number) {
-    const inside = createSocket('udp4')
-    inside.bind(0, '127.0.0.1')
-    await once(inside, 'listening')
     let client = 0
+    const listenInside = async (port: number) => {
+      const socket = createSocket('udp4')
+      socket.on('message', (datagram, from) => {
+        client = from.port
+        outside.send(datagram, serverPort, '127.0.0.1')
+      })
+      socket.bind(port, '127.0.0.1')
+      await once(socket, 'listening')
+      return socket
+    }
     const open = async () => {
       const outside: Socket = createSocket('udp4')
       outside.on('message', datagram => inside.send(datagram, client, '127.0.0.1'))
@@ -226,16 +428,33 @@ describe('a client whose address changes on the way', () => {
       return outside
     }
     let outside = await open()
-    inside.on('message', (datagram, from) => {
-      client = from.port
-      outside.send(datagram, serverPort, '127.0.0.1')
+    let inside = await listenInside(0)
+    const { port } = inside.address()
+    t.after(() => {
+      inside.close()
+      // It may be that of another.
+      outside.removeAllListeners()
+      outside.unref()
     })
-    t.after(() => [inside, outside].forEach(socket => void socket.close()))
     return {
-      port: inside.address().port,
+      port,
+      /** Nobody listens for the client while something is done. */
+      async whileClosed(something: () => void) {
+        await new Promise<void>(resolve => inside.close(resolve))
+        something()
+        inside = await listenInside(port)
+      },
       async rebind() {
         outside.close()
         outside = await open()
+      },
+      /** What the client sends comes from where another NAT sends from. */
+      join(other: { readonly sendsFrom: Socket }) {
+        outside.close()
+        outside = other.sendsFrom
+      },
+      get sendsFrom() {
+        return outside
       },
     }
   }
@@ -257,5 +476,50 @@ describe('a client whose address changes on the way', () => {
     server.send('found you')
     assert.equal(await answer, 'found you')
     assert.equal(listener.connectionCount, 1)
+  })
+
+  test('counts and is known, whoever else comes from where it is', async t => {
+    const listener = await listen(t)
+    const { port } = listener.address()
+    const ways = [await nat(t, port), await nat(t, port)] as const
+    const servers: DtlsSocket[] = []
+    listener.on('secureConnection', (socket: DtlsSocket) => servers.push(socket))
+    const clients: DtlsSocket[] = []
+    for (const way of ways) {
+      const accepted = once(listener, 'secureConnection')
+      const client = dial(t, way.port)
+      await once(client, 'secureConnect')
+      await accepted
+      clients.push(client)
+    }
+    ways[1].join(ways[0])
+    for (const index of [1, 0, 1]) {
+      const [client, server] = [clients[index], servers[index]]
+      assert.ok(client && server)
+      const received = message(server)
+      client.send(`from ${index}`)
+      assert.equal(await received, `from ${index}`)
+    }
+    assert.equal(listener.connectionCount, 2)
+    assert.equal(servers[0]?.remotePort, servers[1]?.remotePort)
+    for (const server of servers) server.destroy()
+    await Promise.all(servers.map(server => once(server, 'close')))
+    assert.equal(listener.connectionCount, 0)
+  })
+
+  test('is not ended by the system saying that a port is closed, which anybody can bring about', async t => {
+    const listener = await listen(t)
+    const way = await nat(t, listener.address().port)
+    const accepted = once(listener, 'secureConnection')
+    const client = dial(t, way.port)
+    await once(client, 'secureConnect')
+    const [server] = (await accepted) as [DtlsSocket]
+    await way.whileClosed(() => {
+      client.send('lost')
+      client.send('lost as well')
+    })
+    const received = message(server)
+    client.send('still here')
+    assert.equal(await received, 'still here')
   })
 })

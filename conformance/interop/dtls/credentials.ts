@@ -1,0 +1,46 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Issued, makeRoot } from '../../../test/support/pki.js'
+
+/** What ends authenticate with: as options of ours, and as arguments for a peer's program. */
+export interface Credentials {
+  of(kind: 'usual' | 'large' | 'none'): {
+    readonly own: Record<'client' | 'server', { cert?: string; key?: string; ca?: string }>
+    readonly peersArguments: Record<'client' | 'server', readonly string[]>
+  }
+}
+
+/** @param folder for the files of peers */
+export function makeCredentials(folder: string): Credentials {
+  const ca = makeRoot({ name: 'Interop CA' })
+  const file = (name: string, text: string) => {
+    const path = join(folder, name)
+    writeFileSync(path, text)
+    return path
+  }
+  const caFile = file('ca.pem', ca.pem)
+  const set = (kind: string, further: readonly string[]) => {
+    const server = ca.issue({ subject: 'localhost', dnsNames: ['localhost', ...further] })
+    const client = ca.issue({ subject: 'a client', dnsNames: further, extendedKeyUsage: ['clientAuth'] })
+    const argumentsFor = (name: string, { pem, keyPem }: Issued) => [
+      ...['-ca', caFile, '-cert', file(`${kind}-${name}.pem`, pem), '-key', file(`${kind}-${name}.key`, keyPem)],
+    ]
+    const optionsFor = ({ pem, keyPem }: Issued) => ({ cert: pem, key: keyPem, ca: ca.pem })
+    return {
+      own: { client: optionsFor(client), server: optionsFor(server) },
+      peersArguments: { client: argumentsFor('client', client), server: argumentsFor('server', server) },
+    }
+  }
+  const sets = {
+    usual: set('usual', []),
+    large: set(
+      'large',
+      Array.from({ length: LARGE / 32 }, (_, i) => `${String(i).padStart(4, '0')}.a-rather-long-name.example`),
+    ),
+    none: { own: { client: {}, server: {} }, peersArguments: { client: [], server: [] } },
+  }
+  return { of: kind => sets[kind] }
+}
+
+/** Bytes of names, each of which takes 32, in a large certificate. */
+const LARGE = 30_000
