@@ -174,26 +174,28 @@ function* appraised(
   const { settings, session } = participant
   if (!session) throw new Error('Evidence was agreed on without a session at the Verifier')
   const type = typeName(selected.type)
-  if (!isEvidenceOfType(message, selected.type)) {
-    const came = typeName(typeOfCmw(message))
+  const length = verifier.challengeLength(type)
+  const expected = settings.profile.challenge({
+    hs,
+    attester: settings.side === 'client' ? 'server' : 'client',
+    selected,
+    nonce,
+    length,
+    spki: key?.spki ?? EMPTY,
+  })
+  const { evidence, challenge } = settings.profile.open(message, expected, length)
+  if (!isEvidenceOfType(evidence, selected.type)) {
+    const came = typeName(typeOfCmw(evidence))
     throw refused(
       'ERR_ATTESTATION_WRONG_TYPE',
       'bad_certificate',
       `${came} came where Evidence of type ${type} was agreed on`,
     )
   }
-  const { challenge, reportData } = settings.profile.challenge({
-    hs,
-    attester: settings.side === 'client' ? 'server' : 'client',
-    selected,
-    nonce,
-    length: verifier.challengeLength(type),
-    spki: key?.spki ?? EMPTY,
-  })
-  participant.peerReportData = reportData
+  participant.peerReportData = expected.reportData
   participant.session = undefined
   const result = yield* until(
-    askVerifier(participant, hs, signal => session.appraise({ message, challenge, key, signal })),
+    askVerifier(participant, hs, signal => session.appraise({ message: evidence, challenge, key, signal })),
   )
   return { result, challenge }
 }

@@ -2,6 +2,7 @@ export { type Attestation, type ConnectionAttestation, createAttestation } from 
 export { type BindingLevel, bindingMeanings } from './binding-level.js'
 export { type CodePoints, defaultCodePoints } from './code-points.js'
 export { AttestationError, type AttestationErrorCode } from './errors.js'
+export type { BatchOptions } from './hardened/batches.js'
 export type {
   AdmissionRequest,
   AttestationCredential,

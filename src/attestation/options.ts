@@ -1,6 +1,7 @@
 import type { SigningKey } from '../crypto/index.js'
 import type { Attester, Presenter, Verifier } from '../rats/index.js'
 import type { CodePoints } from './code-points.js'
+import type { BatchOptions } from './hardened/batches.js'
 import type { ProfileName } from './profile.js'
 import type { QuoteLimits } from './quotes.js'
 import type { TraceEvent } from './trace.js'
@@ -40,6 +41,9 @@ export interface AttestationOptions {
   readonly disclosure?: Disclosure
   /** How many pieces of Evidence peers may have made at a time. */
   readonly quotes?: QuoteLimits
+  /** `hardened`: has one piece of Evidence made for many connections, which wait for each other: for platforms that make a few a
+   *  second. Peers that do not know of it get one of their own. Default: each connection has its own. */
+  readonly batch?: BatchOptions
   /** Whether Evidence is made for this peer; asked before the Attester is. It has to be quick, and must not throw: such
    *  as a count of the handshakes that an address has begun lately. Default: for every peer. */
   readonly admit?: (request: AdmissionRequest) => boolean
@@ -90,7 +94,7 @@ export interface AdmissionRequest {
   /** Media type of the Evidence. */
   readonly evidenceType: string
   readonly credential: AttestationCredential
-  /** How many pieces of Evidence are being made, or waited for, by this Attester. */
+  /** How many pieces of Evidence this Attester is making or is waited for to make, and how many peers wait for a batch. */
   readonly pending: number
 }
 

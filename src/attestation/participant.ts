@@ -33,6 +33,8 @@ export class Participant {
   /** RD0 of either direction, where the profile has one: 64 bytes, zeros without. */
   ownReportData: Uint8Array = new Uint8Array(64)
   peerReportData: Uint8Array = new Uint8Array(64)
+  /** Whether the peer takes Evidence that is for others, too. */
+  takesBatches = false
   /** Has the peer attest anew, while there is a connection on which it can. */
   renew: (() => void) | undefined
   #own: Selection | undefined

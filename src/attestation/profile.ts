@@ -1,5 +1,6 @@
 import { EMPTY } from '../bytes/index.js'
 import type { View } from '../handshake/index.js'
+import type { Cmw } from '../rats/index.js'
 import type { BindingLevel } from './binding-level.js'
 import { CredentialKind, type EvidenceType } from './evidence-type.js'
 import type { NegotiatedAttestation } from './status.js'
@@ -13,6 +14,9 @@ export interface Profile {
   readonly name: ProfileName
   /** What Evidence in the handshake has to hold to be of this connection. */
   challenge(inputs: ChallengeInputs): Challenge
+  /** Evidence as it came, and what it has to hold: it may be for others, too, and say how this connection is among them.
+   *  @throws AttestationError if it cannot be read */
+  open(message: Cmw, challenge: Challenge, length: number | undefined): OpenedEvidence
   /** How strongly an attestation of this kind is bound to the connection. */
   bindingLevel(negotiated: NegotiatedAttestation): BindingLevel
   /** Whether an attested connection may be resumed while the appraisal holds. */
@@ -37,8 +41,14 @@ export interface ChallengeInputs {
 /** What Evidence in the handshake has to hold. */
 export interface Challenge {
   readonly challenge: Uint8Array
-  /** What a later attestation goes on from; empty where there is none. */
+  /** What the challenge is taken from, whole, and what a later attestation goes on from; empty where there is none. */
   readonly reportData: Uint8Array
+}
+
+/** Evidence, and what it has to hold. */
+export interface OpenedEvidence {
+  readonly evidence: Cmw
+  readonly challenge: Uint8Array
 }
 
 /** draft-fossati-tls-attestation-08 §6: the nonce itself where the Evidence is all there is, so that it speaks for the
@@ -55,5 +65,6 @@ export const draft08: Profile = {
         : hs.handshakeExporter('attestation-binder', nonce, length ?? nonce.length)
     return { challenge, reportData: EMPTY }
   },
+  open: (evidence, { challenge }) => ({ evidence, challenge }),
   bindingLevel: ({ model, credential }) => (model === 'background-check' && credential === 'x509' ? 2 : 1),
 }

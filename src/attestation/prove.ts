@@ -5,8 +5,10 @@ import { within } from './deadline.js'
 import { AttestationError, because } from './errors.js'
 import { CredentialKind, type EvidenceType } from './evidence-type.js'
 import { MAX_EXTENSION_LENGTH } from './extensions.js'
+import { batchMessage } from './hardened/batch-message.js'
 import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
+import type { Challenge } from './profile.js'
 import { credentialOf } from './settings.js'
 
 /** Makes our credential: Evidence or results, alone or beside the X.509 chain. The private key is used by nobody here:
@@ -80,9 +82,8 @@ function evidenceFrom(
     selected,
     key,
     length => {
-      const inputs = { hs, attester: side, selected, nonce, length, spki: key.spki }
-      const { challenge, reportData } = profile.challenge(inputs)
-      participant.ownReportData = reportData
+      const challenge = profile.challenge({ hs, attester: side, selected, nonce, length, spki: key.spki })
+      participant.ownReportData = challenge.reportData
       return challenge
     },
     (type, pending) => checkAdmission(participant, hs, type, selected, pending),
@@ -98,21 +99,30 @@ export async function askAttester(
   hs: { readonly signal: AbortSignal },
   selected: EvidenceType,
   key: IdentityKey,
-  challengeOf: (length: number | undefined) => Uint8Array,
+  challengeOf: (length: number | undefined) => Challenge,
   admit?: (type: string, pending: number) => void,
 ): Promise<Cmw> {
-  const { attester, turns, quotes } = participant.settings
+  const { attester, turns, quotes, batches } = participant.settings
   const type = attester?.evidenceTypes.find(candidate => sameMediaType(candidate, selected.type))
   if (!attester || !turns || type === undefined) throw failed(`the Attester has no ${typeName(selected.type)} any more`)
-  admit?.(type, turns.pending)
-  const challenge = challengeOf(attester.challengeLength(type))
-  const message = await ask(participant, hs, 'the Attester', signal =>
+  admit?.(type, turns.pending + (batches?.line.waiting ?? 0))
+  const length = attester.challengeLength(type)
+  const { challenge, reportData } = challengeOf(length)
+  if (batches && participant.takesBatches) {
+    const { evidence, path } = await ask(participant, hs, 'the Attester', signal =>
+      batches.line.evidence({ type, key, reportData, length, signal }, batches.terms),
+    )
+    return batchMessage(ofType(evidence, selected), path)
+  }
+  const evidence = await ask(participant, hs, 'the Attester', signal =>
     turns.evidence({ type, challenge, key, signal }, quotes),
   )
-  if (!isEvidenceOfType(message, selected.type)) {
-    throw failed(`the Attester made ${typeName(typeOfCmw(message))} where ${type} was agreed on`)
-  }
-  return message
+  return ofType(evidence, selected)
+}
+
+function ofType(evidence: Cmw, { type }: EvidenceType): Cmw {
+  if (isEvidenceOfType(evidence, type)) return evidence
+  throw failed(`the Attester made ${typeName(typeOfCmw(evidence))} where ${typeName(type)} was agreed on`)
 }
 
 function checkAdmission(

@@ -14,6 +14,8 @@ import { type CodePoints, defaultCodePoints } from './code-points.js'
 import { checkDraft08Risks } from './draft08-risks.js'
 import { CredentialKind, type EvidenceType, evidenceTypeLength, isSameEntry } from './evidence-type.js'
 import { type AttestationExtensions, attestationExtensions, rowsOf } from './extensions.js'
+import { MAX_MEMBERS } from './hardened/batch.js'
+import { Batches, type BatchOptions, type BatchTerms, type FullBatchOptions } from './hardened/batches.js'
 import { type HardenedExtensions, hardenedExtensions } from './hardened/extensions.js'
 import { hardened } from './hardened/profile.js'
 import { hardenedAttester, hardenedVerifier } from './hardened/roles.js'
@@ -54,6 +56,8 @@ export interface Settings {
   /** The turns at the Attester; all profiles wait for the same. */
   readonly turns: Quotes | undefined
   readonly quotes: FullQuoteLimits
+  /** Where one piece of Evidence is for many connections. */
+  readonly batches: { readonly line: Batches; readonly terms: BatchTerms } | undefined
   readonly admit: ((request: AdmissionRequest) => boolean) | undefined
   /** What we decide about the peer with. */
   readonly verifier: Verifier | undefined
@@ -96,6 +100,12 @@ export function settingsOf(
   const extensions = options.codePoints ? attestationExtensions(codePoints) : defaultExtensions
   const hardenedOnes = options.codePoints ? hardenedExtensions(codePoints) : defaultHardened
   const verifierTimeout = milliseconds(options.timeouts?.verifier, 'timeouts.verifier')
+  const attesterTimeout = milliseconds(options.timeouts?.attester, 'timeouts.attester')
+  const turns = options.attester && Quotes.of(options.attester)
+  const quotes: FullQuoteLimits = {
+    concurrent: count(options.quotes?.concurrent, 8, 1, 'quotes.concurrent'),
+    waiting: count(options.quotes?.waiting, 256, 0, 'quotes.waiting'),
+  }
   const settings: Settings = {
     side,
     environment,
@@ -120,11 +130,13 @@ export function settingsOf(
     identityKey,
     ownCredentials: isHardened ? hardenedCredentials(options, environment) : ownCredentialsOf(options, environment),
     disclosure: options.disclosure ?? {},
-    turns: options.attester && Quotes.of(options.attester),
-    quotes: {
-      concurrent: count(options.quotes?.concurrent, 8, 1, 'quotes.concurrent'),
-      waiting: count(options.quotes?.waiting, 256, 0, 'quotes.waiting'),
-    },
+    turns,
+    quotes,
+    batches: turns &&
+      options.batch && {
+        line: Batches.of(turns),
+        terms: { options: batchOptions(options.batch, attesterTimeout), quotes, timer: environment.timer },
+      },
     admit: options.admit,
     verifier,
     requirement: verifier ? oneOf(options.require ?? 'required', ['required', 'optional'], 'require') : 'none',
@@ -137,7 +149,7 @@ export function settingsOf(
     trustedVerifiers: verifier ? (verifier.resultIdentities ?? [verifier.identity]) : [],
     certificateEvidence: options.dangerouslyAcceptCertificateEvidence,
     expectedIdentity: options.expectedIdentity,
-    attesterTimeout: milliseconds(options.timeouts?.attester, 'timeouts.attester'),
+    attesterTimeout,
     verifierTimeout,
     peerTimeout: milliseconds(options.timeouts?.peer, 'timeouts.peer', DEFAULT_TIMEOUT + verifierTimeout),
     renewalTimeout: milliseconds(options.timeouts?.renewal, 'timeouts.renewal', 30_000),
@@ -160,6 +172,7 @@ const OPTIONS: Readonly<Record<keyof AttestationOptions, true>> = {
   ownCredentials: true,
   disclosure: true,
   quotes: true,
+  batch: true,
   admit: true,
   verifier: true,
   require: true,
@@ -259,13 +272,13 @@ export function policyDigestOf({
 
 /** What is for one profile only; and `draft08` is neither had by accident nor in silence. */
 function checkProfile(options: AttestationOptions, settings: Settings): void {
-  const { acceptDraft08Risks: accepted = [], renewEvery, warn = settings.environment.warn } = options
+  const { acceptDraft08Risks: accepted = [], renewEvery, batch, warn = settings.environment.warn } = options
   for (const risk of accepted) oneOf(risk, ['relay', 'replay', 'diversion'], 'acceptDraft08Risks')
   if (settings.profile === hardened) {
     if (accepted.length > 0) throw misuse('acceptDraft08Risks is for the profile draft08, and this is hardened')
     return
   }
-  if (renewEvery !== undefined) throw misuse('renewEvery is for the profile hardened')
+  if (renewEvery !== undefined || batch) throw misuse('renewEvery and batch are for the profile hardened')
   warn(checkDraft08Risks(options, settings))
 }
 
@@ -386,8 +399,8 @@ function checkRoles(options: AttestationOptions, settings: Settings): void {
   if ((attester || presenter) && !canProve(settings, 'passport') && !canProve(settings, 'background-check')) {
     throw misuse(`models and ownCredentials leave nothing to do for the attester or presenter that is given; ${ALONE}`)
   }
-  if (!attester && (options.quotes || options.admit)) {
-    throw misuse('quotes and admit are about our own Evidence: they need an attester')
+  if (!attester && (options.quotes || options.admit || options.batch)) {
+    throw misuse('quotes, batch and admit are about our own Evidence: they need an attester')
   }
   if (options.disclosure && side === 'server')
     throw misuse('disclosure is for clients: a server answers what it is asked')
@@ -485,6 +498,16 @@ function count(value: number | undefined, fallback: number, min: number, name: s
   if (value === undefined) return fallback
   if (!Number.isSafeInteger(value) || value < min) throw misuse(`${name} has to be a whole number, ${min} or more`)
   return value
+}
+
+function batchOptions({ window, members }: BatchOptions, attesterTimeout: number): FullBatchOptions {
+  const options = {
+    window: milliseconds(window, 'batch.window', 100),
+    members: count(members, 256, 1, 'batch.members'),
+  }
+  if (options.window >= attesterTimeout) throw misuse('batch.window has to be shorter than timeouts.attester')
+  if (options.members > MAX_MEMBERS) throw misuse(`batch.members is at most ${MAX_MEMBERS}`)
+  return options
 }
 
 function milliseconds(value: number | undefined, name: string, byDefault = DEFAULT_TIMEOUT): number {

@@ -65,6 +65,8 @@ const wrong: readonly [name: string, options: unknown, complaint: RegExp, side?:
   ['a timeout of nothing', { timeouts: { verifier: 0 } }, /timeouts.verifier/],
   ['a timeout without end', { timeouts: { attester: Number.POSITIVE_INFINITY } }, /timeouts.attester/],
   ['limits of Evidence without an attester', { quotes: {} }, /need an attester/],
+  ['batches without an attester', { batch: {} }, /need an attester/],
+  ['batches under draft08', { attester, batch: {} }, /renewEvery and batch are for the profile hardened/],
   ['an admission to Evidence without an attester', { admit: () => true }, /need an attester/],
   ['no turn at the Attester', { attester, quotes: { concurrent: 0 } }, /quotes.concurrent has to be a whole number, 1/],
   ['half a place in the queue', { attester, quotes: { waiting: 0.5 } }, /quotes.waiting has to be a whole number, 0/],
@@ -205,6 +207,17 @@ describe('the profile draft08', () => {
     const options = { profile: 'draft08', verifier, acceptDraft08Risks: ['relay', 'replay'], warn } as const
     assert.equal(asked(options), undefined)
     assert.equal(told, 1)
+  })
+
+  test('has batches of some size, that are closed before nobody waits any more', () => {
+    for (const [batch, message] of [
+      [{ window: 0 }, /batch.window has to be a positive number/],
+      [{ window: 10_000 }, /shorter than timeouts.attester/],
+      [{ members: 0 }, /batch.members has to be a whole number, 1/],
+      [{ members: 65_537 }, /at most 65536/],
+    ] as const) {
+      assert.throws(() => asked({ attester, batch }, 'server'), { code: 'ERR_ATTESTATION_CONFIG', message })
+    }
   })
 
   test('has risks of its own: hardened takes none, and says nothing', () => {

@@ -2,33 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { AdmissionRequest } from '#src/attestation/index.js'
 import { Quotes } from '#src/attestation/quotes.js'
-import type { Attester, Cmw, EvidenceRequest } from '#src/rats/index.js'
+import type { EvidenceRequest } from '#src/rats/index.js'
+import { SlowAttester, turns } from './slow-attester.js'
 import { bareKeys, connect, FakeAttester, FakeVerifier, TEST_EVIDENCE } from './support.js'
-
-/** An Attester that answers when the test says so. */
-class SlowAttester implements Attester {
-  readonly evidenceTypes = [TEST_EVIDENCE]
-  /** By request, in the order in which they came. */
-  readonly pending: { readonly request: EvidenceRequest; settle(error?: Error): Promise<void> }[] = []
-  readonly #inner = new FakeAttester()
-
-  challengeLength(): undefined {
-    return undefined
-  }
-
-  evidence(request: EvidenceRequest): Promise<Cmw> {
-    return new Promise((resolve, reject) => {
-      const settle = async (error?: Error) => {
-        if (error) reject(error)
-        else resolve(await this.#inner.evidence(request))
-        await turns()
-      }
-      this.pending.push({ request, settle })
-    })
-  }
-}
-
-const turns = () => new Promise(resolve => setImmediate(resolve))
 
 const request = (signal = new AbortController().signal): EvidenceRequest => ({
   type: TEST_EVIDENCE,
@@ -125,9 +101,9 @@ describe('a side that attests', () => {
   test('waits for the same turns under every profile', async () => {
     const attester = new SlowAttester()
     Quotes.of(attester).evidence(request(), { concurrent: 1, waiting: 0 })
-    for (const profile of ['draft08', 'hardened'] as const) {
-      const demanding = { attestation: { profile, verifier: new FakeVerifier() } }
-      const attestation = { profile, attester, quotes: { concurrent: 1, waiting: 0 } }
+    for (const profile of [{}, { profile: 'hardened' }] as const) {
+      const demanding = { attestation: { ...profile, verifier: new FakeVerifier() } }
+      const attestation = { ...profile, attester, quotes: { concurrent: 1, waiting: 0 } }
       const { server } = await connect(demanding, { attestation })
       assert.equal(codeOf(server.error), 'ERR_ATTESTATION_ATTESTER_BUSY')
     }

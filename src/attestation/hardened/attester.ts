@@ -125,9 +125,10 @@ export class AttesterSide {
   *#evidence(reportData: Uint8Array): Step<Uint8Array> {
     yield* checkPossession(this.#aik)
     const message = yield* until(
-      askAttester(this.#participant, this.#state.session, this.#selection.selected, identityOf(this.#aik), length =>
-        reportData.subarray(0, length ?? reportData.length),
-      ),
+      askAttester(this.#participant, this.#state.session, this.#selection.selected, identityOf(this.#aik), length => ({
+        challenge: reportData.subarray(0, length ?? reportData.length),
+        reportData,
+      })),
     )
     return written(message)
   }

@@ -1,4 +1,4 @@
-import { concat, encode, equalBytes, uint32, uint64, utf8 } from '../../bytes/index.js'
+import { concat, encode, uint32, uint64, utf8 } from '../../bytes/index.js'
 import { hash } from '../../crypto/index.js'
 
 /*
@@ -58,10 +58,11 @@ export class BatchTree {
   }
 }
 
-/** Whether Evidence over `challenge` covers an RD that stands at the foot of `path`. */
-export function isInBatch(rd: Uint8Array, { index, size, siblings }: BatchPath, challenge: Uint8Array): boolean {
-  if (!Number.isSafeInteger(size) || !Number.isSafeInteger(index) || size > 2 ** 32 || index < 0 || index >= size) {
-    return false
+/** The challenge of the batch that `rd` is a member of by its path: what the Evidence has to hold.
+ *  @returns 64 bytes; null if the path is none */
+export function challengeByPath(rd: Uint8Array, { index, size, siblings }: BatchPath): Uint8Array | null {
+  if (!Number.isSafeInteger(size) || !Number.isSafeInteger(index) || size > MAX_MEMBERS || index < 0 || index >= size) {
+    return null
   }
   let node = batchLeaf(index, rd)
   let used = 0
@@ -70,28 +71,30 @@ export function isInBatch(rd: Uint8Array, { index, size, siblings }: BatchPath, 
     const neighbour = at % 2 === 1 ? at - 1 : at + 1
     if (neighbour < width) {
       const sibling = siblings[used++]
-      if (sibling?.length !== 64) return false
+      if (sibling?.length !== 64) return null
       node = at % 2 === 1 ? batchNode(sibling, node) : batchNode(node, sibling)
     }
     at = Math.floor(at / 2)
   }
-  return used === siblings.length && equalBytes(batchChallenge(size, node), challenge)
+  return used === siblings.length ? batchChallenge(size, node) : null
 }
+/** More than one piece of Evidence is ever for. */
+export const MAX_MEMBERS = 2 ** 16
 
 /** A leaf. @returns 64 bytes */
-export function batchLeaf(index: number, rd: Uint8Array): Uint8Array {
+function batchLeaf(index: number, rd: Uint8Array): Uint8Array {
   return hash('sha512', LEAF, encode(uint32, index), rd)
 }
 const LEAF = Uint8Array.of(0)
 
 /** A node above two others. @returns 64 bytes */
-export function batchNode(left: Uint8Array, right: Uint8Array): Uint8Array {
+function batchNode(left: Uint8Array, right: Uint8Array): Uint8Array {
   return hash('sha512', NODE, left, right)
 }
 const NODE = Uint8Array.of(1)
 
 /** What the Evidence of a batch has to hold. @returns 64 bytes */
-export function batchChallenge(size: number, root: Uint8Array): Uint8Array {
+function batchChallenge(size: number, root: Uint8Array): Uint8Array {
   return hash('sha512', concat(BATCH_DOMAIN, encode(uint64, BigInt(size))), root)
 }
 const BATCH_DOMAIN = utf8('ATLS-H1 batch\0')

@@ -5,12 +5,14 @@ import type { CodePoints } from '../code-points.js'
 /** The version of the profile `hardened` that this package speaks. */
 export const HARDENED_VERSION = 1
 
-/** What a side can and wants, in `hardened_attestation`. */
+/** What a side can and wants, in `hardened_attestation`. 4 is for Extended Key Update, which is not spoken. */
 export const HardenedFlag = {
   /** It can attest. */
   attests: 1,
   /** It requires that the other side attests. */
   requires: 2,
+  /** It takes Evidence that is for others, too, with the proof that this connection is among them. */
+  takesBatches: 8,
 } as const
 
 /** The extensions of the profile `hardened`, beside those of draft-fossati-tls-attestation-08. */

@@ -13,7 +13,8 @@ export function hardenedOffer({ settings }: Participant): ExtensionValue {
 
 /** Server: whether the client speaks the profile, and what we answer. Never is anything less agreed on.
  *  @throws AttestationError if it does not, or requires what we cannot do */
-export function answerHardened({ settings }: Participant, hs: View): ExtensionValue {
+export function answerHardened(participant: Participant, hs: View): ExtensionValue {
+  const { settings } = participant
   const { client_hello, encrypted_extensions } = settings.hardenedExtensions.hardenedAttestation
   const offer = hs.clientHello.get(client_hello)
   if (!offer) throw notSpoken('the client')
@@ -26,6 +27,7 @@ export function answerHardened({ settings }: Participant, hs: View): ExtensionVa
   }
   checkGroup(hs)
   checkRequirement('the client', offer.flags, settings.attester !== undefined)
+  participant.takesBatches = (offer.flags & HardenedFlag.takesBatches) !== 0
   const { renewalInterval, verifier } = settings
   return extensionValue(encrypted_extensions, {
     version: HARDENED_VERSION,
@@ -36,7 +38,8 @@ export function answerHardened({ settings }: Participant, hs: View): ExtensionVa
 
 /** Client: whether the server speaks the profile.
  *  @throws AttestationError if it does not, or requires what we cannot do */
-export function acceptHardened({ settings, own }: Participant, hs: View, answer: Extensions): void {
+export function acceptHardened(participant: Participant, hs: View, answer: Extensions): void {
+  const { settings, own } = participant
   const { encrypted_extensions } = settings.hardenedExtensions.hardenedAttestation
   const chosen = answer.get(encrypted_extensions)
   if (!chosen) throw notSpoken('the server')
@@ -49,6 +52,7 @@ export function acceptHardened({ settings, own }: Participant, hs: View, answer:
   }
   checkGroup(hs)
   checkRequirement('the server', chosen.flags, own !== undefined)
+  participant.takesBatches = (chosen.flags & HardenedFlag.takesBatches) !== 0
 }
 
 /** The peer's nonce has to be one that nobody guesses, whatever the draft allows. @throws AttestationError */
@@ -65,7 +69,8 @@ function flagsOf(settings: Participant['settings']): number {
   const attests = canProve(settings, 'background-check') ? HardenedFlag.attests : 0
   const requires =
     settings.requirement === 'required' && canDemand(settings, 'background-check') ? HardenedFlag.requires : 0
-  return attests | requires
+  const takesBatches = canDemand(settings, 'background-check') ? HardenedFlag.takesBatches : 0
+  return attests | requires | takesBatches
 }
 
 function checkRequirement(peer: string, flags: number, canAttest: boolean): void {

@@ -1,6 +1,7 @@
 import { encode } from '../../bytes/index.js'
 import { EvidenceType } from '../evidence-type.js'
 import type { Profile } from '../profile.js'
+import { openEvidence } from './batch-message.js'
 import { AttesterRole, handshakeReportData } from './bytes.js'
 
 /** What stands in the Evidence of the handshake: RD0, over the key exchange, the key and the kind of Evidence, for one
@@ -22,5 +23,6 @@ export const hardened: Profile = {
     })
     return { challenge: reportData.subarray(0, length ?? reportData.length), reportData }
   },
+  open: (message, { reportData }, length) => openEvidence(message, reportData, length),
   bindingLevel: () => 3,
 }

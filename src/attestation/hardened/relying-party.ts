@@ -17,6 +17,7 @@ import { AttestationError, type AttestationErrorCode } from '../errors.js'
 import { askVerifier, checkChallenge, checkIdentity, checkVerdict, identityOfKey, readMessage } from '../examine.js'
 import { isEvidenceOfType, typeName } from '../message-type.js'
 import type { Participant, Selection } from '../participant.js'
+import { openEvidence } from './batch-message.js'
 import { MAX_VERIFIER_NONCE, Phase, RequestContext } from './bytes.js'
 import { checkContinuity, checkSameKey } from './continuity.js'
 import { ControlKind, type ControlMessage } from './control-message.js'
@@ -123,17 +124,17 @@ export class RelyingPartySide {
 
   *#appraised({ request, verifierSession }: Pending, body: Uint8Array): Step<void> {
     const { settings, status } = this.#participant
-    const received = this.#exchange.check(request, body, entries => this.#keyOf(entries))
-    if (!received) {
+    const authenticator = this.#exchange.check(request, body, entries => this.#keyOf(entries))
+    if (!authenticator) {
       throw refused('ERR_ATTESTATION_PEER_NOT_ATTESTED', 'certificate_required', 'the peer declines to attest')
     }
-    const aik = received.publicKey
+    const aik = authenticator.publicKey
     if (this.#aik && !equalBytes(aik.spki, this.#aik)) {
       throw refused('ERR_ATTESTATION_CONTINUITY', 'access_denied', 'the peer attests with another key than before')
     }
-    const data = this.#evidenceIn(received)
+    const data = this.#evidenceIn(authenticator)
     this.#checkNotOurs(aik, data)
-    const message = this.#ofType(readMessage(data))
+    const received = readMessage(data)
     const round = roundOf({
       established: this.#state.session.established,
       attester: this.#state.session.side === 'client' ? 'server' : 'client',
@@ -147,7 +148,8 @@ export class RelyingPartySide {
       previous: this.#previous,
     })
     const length = this.#verifier.challengeLength(typeName(this.#selection.selected.type))
-    const challenge = round.reportData.subarray(0, length ?? round.reportData.length)
+    const { evidence, challenge } = openEvidence(received, round.reportData, length)
+    const message = this.#ofType(evidence)
     const key = identityOfKey(aik)
     const result = yield* until(
       askVerifier(this.#participant, this.#state.session, signal =>

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import test, { describe } from 'node:test'
-import { BatchTree, isInBatch } from '#src/attestation/hardened/batch.js'
+import { type BatchPath, BatchTree, challengeByPath } from '#src/attestation/hardened/batch.js'
 
 const sha512 = (...parts: Uint8Array[]) => createHash('sha512').update(Buffer.concat(parts)).digest()
 const rds = (size: number) => Array.from({ length: size }, (_, i) => Uint8Array.from(sha512(Buffer.from([i]))))
 const u32 = (n: number) => Buffer.from([n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255])
+
+function isInBatch(rd: Uint8Array, path: BatchPath, challenge: Uint8Array): boolean {
+  const found = challengeByPath(rd, path)
+  return found !== null && Buffer.compare(found, challenge) === 0
+}
 
 /** The root, straight from the text. */
 function textRoot(level: readonly Uint8Array[]): Uint8Array {
