@@ -37,7 +37,7 @@ export class AeadKey {
   readonly #name: CipherGCMTypes
   readonly #key: KeyObject | Uint8Array
 
-  /** @param key `algorithm.keyLength` bytes, copied */
+  /** @param key `algorithm.keyLength` bytes, given away: they must not change */
   constructor(algorithm: AeadAlgorithm, key: Uint8Array) {
     this.algorithm = algorithm
     // @types/node wants the GCM type for setAAD without a length; ChaCha20-Poly1305 behaves the same.

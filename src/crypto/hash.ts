@@ -17,45 +17,50 @@ export function hash(name: HashName | 'sha1', ...parts: readonly Uint8Array[]): 
   return state.digest()
 }
 
+/** SHA-256 of what is no secret, in hex, to look it up by: as a string it costs half of what it does as bytes. */
+export function fingerprint(data: Uint8Array): string {
+  return digest('sha256', data, 'hex')
+}
+
 /** A hash over a growing input that can be read at any point: the transcript of RFC 8446 §4.4.1.
  *
  *  A short input is kept and hashed anew each time: that is less work than to make, copy and collect native states. */
 export class RunningHash {
   readonly name: HashName
-  #input: Uint8Array
+  #input: Uint8Array = spare.pop() ?? new Uint8Array(ROOM)
   #length = 0
   /** Has had all of the input, once it has grown long. */
   #state: NodeHash | undefined
+  /** Of all input so far, if somebody has asked. */
+  #digest: Uint8Array | undefined
 
-  constructor(name: HashName, room = 2048) {
+  constructor(name: HashName) {
     this.name = name
-    this.#input = new Uint8Array(room)
   }
 
   update(data: Uint8Array): void {
+    this.#digest = undefined
     if (this.#state) {
       this.#state.update(data)
       return
     }
     const length = this.#length + data.length
-    if (length > MAX_KEPT) {
+    if (length > ROOM) {
       this.#state = createHash(this.name).update(this.#input.subarray(0, this.#length)).update(data)
-      this.#input = NOTHING
+      this.end()
       return
-    }
-    if (length > this.#input.length) {
-      const larger = new Uint8Array(Math.max(length, 2 * this.#input.length))
-      larger.set(this.#input.subarray(0, this.#length))
-      this.#input = larger
     }
     this.#input.set(data, this.#length)
     this.#length = length
   }
 
-  /** The digest of all input so far; the hash goes on. */
+  /** The digest of all input so far, which must not be changed; the hash goes on. */
   digest(): Uint8Array {
-    if (this.#state) return this.#state.copy().digest()
-    return digest(this.name, this.#input.subarray(0, this.#length), 'buffer')
+    if (this.#input === NOTHING && !this.#state && !this.#digest) throw new Error('the hash has ended')
+    this.#digest ??= this.#state
+      ? this.#state.copy().digest()
+      : digest(this.name, this.#input.subarray(0, this.#length), 'buffer')
+    return this.#digest
   }
 
   /** The digest of all input so far and of `data`, which is not added. */
@@ -63,8 +68,21 @@ export class RunningHash {
     if (this.#state) return this.#state.copy().update(data).digest()
     return hash(this.name, this.#input.subarray(0, this.#length), data)
   }
+
+  /** Gives back the memory of a short input: nothing more is added or asked for. */
+  end(): void {
+    if (this.#input.length === ROOM && spare.length < MAX_SPARE) {
+      this.#input.fill(0, 0, this.#length)
+      spare.push(this.#input)
+    }
+    this.#input = NOTHING
+    this.#length = 0
+  }
 }
 
 const NOTHING = new Uint8Array(0)
-/** Bytes: six digests of more than this cost more than a native state does. */
-const MAX_KEPT = 4096
+/** Bytes that are kept: six digests of more than this cost more than a native state does. */
+const ROOM = 4096
+/** Memory of hashes that have ended, for the next ones. */
+const spare: Uint8Array[] = []
+const MAX_SPARE = 16

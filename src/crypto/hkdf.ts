@@ -7,14 +7,14 @@ export class MacKey {
   readonly hash: HashName
   readonly #key: KeyObject | Uint8Array
 
-  /** @param bytes copied; the caller may wipe them afterwards */
+  /** @param bytes given away: kept as they are, so they must not change */
   constructor(hash: HashName, bytes: Uint8Array) {
     this.hash = hash
     this.#key = secretKey(bytes)
   }
 
   /** HMAC-Hash(key, data).
-   *  @returns Hash.length bytes */
+   *  @returns Hash.length bytes, in a buffer of their own */
   mac(data: Uint8Array): Uint8Array {
     return createHmac(this.hash, this.#key).update(data).digest()
   }
@@ -24,11 +24,6 @@ export class MacKey {
   expand(info: Uint8Array, length: number): Uint8Array {
     const size = hashLength[this.hash]
     if (length > 255 * size) throw new RangeError(`HKDF-Expand yields at most ${255 * size} bytes, ${length} asked for`)
-    if (length <= size) {
-      // One block is all that TLS asks for: no loop, no joining.
-      const block = createHmac(this.hash, this.#key).update(info).update(FIRST).digest()
-      return length === size ? block : block.subarray(0, length)
-    }
     const output = new Uint8Array(length)
     let block: Uint8Array = EMPTY
     for (let filled = 0, i = 1; filled < length; i++) {
@@ -41,21 +36,24 @@ export class MacKey {
 
   /** A copy of the key's bytes, for key logs, tickets and tests. */
   export(): Uint8Array {
-    return this.#key instanceof Uint8Array ? new Uint8Array(this.#key) : this.#key.export()
+    return this.#key instanceof Uint8Array ? Uint8Array.from(this.#key) : this.#key.export()
   }
 }
 
-const FIRST = Uint8Array.of(1)
 const EMPTY = new Uint8Array(0)
 
 /** HKDF-Extract (RFC 5869 §2.2).
  *  @param salt, ikm any length; a missing value is Hash.length zero bytes, as RFC 8446 §7.1 has it
- *  @returns Hash.length bytes */
+ *  @returns Hash.length bytes, in a buffer of their own */
 export function hkdfExtract(hash: HashName, salt: Uint8Array | null, ikm: Uint8Array | null): Uint8Array {
-  const zeros = new Uint8Array(hashLength[hash])
-  return createHmac(hash, secretKey(salt ?? zeros))
-    .update(ikm ?? zeros)
+  return createHmac(hash, secretKey(salt ?? ZEROS[hash]))
+    .update(ikm ?? ZEROS[hash])
     .digest()
+}
+const ZEROS: Readonly<Record<HashName, Uint8Array>> = {
+  sha256: new Uint8Array(hashLength.sha256),
+  sha384: new Uint8Array(hashLength.sha384),
+  sha512: new Uint8Array(hashLength.sha512),
 }
 
 /** Whether two byte strings are equal, in time that depends only on their lengths. */

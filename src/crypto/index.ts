@@ -2,7 +2,7 @@ export { type AeadAlgorithm, AeadKey, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH }
 export { brotliCompression, zlibCompression } from './compression.js'
 export { rawEcdsaSignature } from './ecdsa.js'
 export { systemEntropy } from './entropy.js'
-export { type HashName, hash, hashLength, RunningHash } from './hash.js'
+export { fingerprint, type HashName, hash, hashLength, RunningHash } from './hash.js'
 export { equalSecrets, hkdfExtract, MacKey } from './hkdf.js'
 export { MaskKey, SAMPLE_LENGTH } from './mask.js'
 export { mlKem768, mlKem1024 } from './ml-kem.js'

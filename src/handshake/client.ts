@@ -10,11 +10,11 @@ import type { ClientConfig } from './config.js'
 import type { PeerIdentity } from './credential.js'
 import { clientEarlyData, type EarlyDataStatus } from './early-data.js'
 import type { Established } from './established.js'
-import { Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
+import { Extensions, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
 import { type Grease, grease } from './grease.js'
+import { HandshakeState } from './handshake-state.js'
 import type { KeyLog } from './key-log.js'
-import { EarlySecret, type TrafficSecret } from './key-schedule.js'
 import { receive, type Step, until } from './machine.js'
 import {
   CertificateRequest,
@@ -22,7 +22,6 @@ import {
   EncryptedExtensions,
   EndOfEarlyData,
   encodeMessage,
-  Finished,
   HandshakeType,
   HELLO_RETRY_REQUEST_RANDOM,
   type Message,
@@ -32,8 +31,6 @@ import { shareOf } from './negotiate.js'
 import type { PlugOffer, View } from './plug.js'
 import type { Protocol } from './protocol.js'
 import { bind, type PskOffer, pskOffers, unboundPsks } from './psk.js'
-import { tableWith } from './table.js'
-import { Transcript } from './transcript.js'
 
 /*
  * RFC 8446 §2, Figure 1, from the client's side:
@@ -54,7 +51,7 @@ import { Transcript } from './transcript.js'
  *   {Finished}               -------->
  */
 export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog: KeyLog): Step<Established> {
-  const hs = new ClientState(config, carrier, keyLog)
+  const hs = new HandshakeState(config, carrier, keyLog)
   const offer = yield* makeOffer(hs)
 
   const first = sendClientHello(hs, offer, offer.shares, offer.psks, undefined)
@@ -66,21 +63,10 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   if (!psk && config.requiresPsk) {
     throw new ProtocolError('missing_extension', 'the server selects none of our PSKs, and nothing else will do')
   }
-  const sharedSecret = reply.share.complete(reply.keyExchange)
-  const { labelPrefix } = carrier.protocol
-  const earlySecret = psk
-    ? new EarlySecret(suite.hash, psk.key, labelPrefix)
-    : EarlySecret.withoutPsk(suite.hash, labelPrefix)
-  const handshakeSecret = earlySecret.handshakeSecret(sharedSecret)
-  const helloHash = hs.transcript.digest()
-  const serverTraffic = handshakeSecret.traffic('server', helloHash)
-  const clientTraffic = handshakeSecret.traffic('client', helloHash)
-  const handshakeExporter = handshakeSecret.handshakeExporter(helloHash)
-  carrier.offerHandshakeExporter(handshakeExporter)
-  keyLog.add('SERVER_HANDSHAKE_TRAFFIC_SECRET', serverTraffic)
-  keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
-  carrier.protect('read', 'handshake', serverTraffic, suite)
-  if (!isEarlyDataOpen) carrier.protect('write', 'handshake', clientTraffic, suite)
+  const early = hs.earlySecret(suite, psk)
+  const handshake = hs.handshakeSecrets(early, reply.share.complete(reply.keyExchange))
+  carrier.protect('read', 'handshake', handshake.server, suite)
+  if (!isEarlyDataOpen) carrier.protect('write', 'handshake', handshake.client, suite)
 
   const extensions = readEncryptedExtensions(hs, sent, yield* receive(HandshakeType.encrypted_extensions))
   const { alpn, serverType, clientType } = checkEncryptedExtensions(hs, offer, extensions)
@@ -88,7 +74,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   if (isEarlyDataAccepted) checkEarlyData(offer, reply, alpn)
   if (isEarlyDataOpen) {
     carrier.settleEarlyData(isEarlyDataAccepted)
-    if (!isEarlyDataAccepted) carrier.protect('write', 'handshake', clientTraffic, suite)
+    if (!isEarlyDataAccepted) carrier.protect('write', 'handshake', handshake.client, suite)
   }
   const view: View = {
     side: 'client',
@@ -102,7 +88,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     get signal() {
       return carrier.signal
     },
-    handshakeExporter: (label, context, length) => handshakeExporter.derive(label, context, length),
+    handshakeExporter: (label, context, length) => handshake.exporter.derive(label, context, length),
   }
   const authenticator = psk === undefined ? 'certificate' : psk.session ? 'session' : 'external_psk'
   const accepted = config.plug?.accept(view, extensions, authenticator)
@@ -111,34 +97,26 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     psk === undefined
       ? yield* readServerAuthentication(hs, offer, sent, view, serverType, accepted?.needsCertificateRequest ?? false)
       : { request: undefined, peer: psk.peer }
-  readFinished(hs, serverTraffic, yield* receive(HandshakeType.finished))
+  hs.readFinished(handshake.server, 'server', yield* receive(HandshakeType.finished))
 
-  const mainSecret = handshakeSecret.mainSecret()
-  const finishedHash = hs.transcript.digest()
-  const readSecret = mainSecret.traffic('server', finishedHash)
-  const writeSecret = mainSecret.traffic('client', finishedHash)
-  const exporter = mainSecret.exporter(finishedHash)
-  keyLog.add('SERVER_TRAFFIC_SECRET_0', readSecret)
-  keyLog.add('CLIENT_TRAFFIC_SECRET_0', writeSecret)
-  keyLog.add('EXPORTER_SECRET', exporter)
-  carrier.protect('read', 'application', readSecret, suite)
+  const main = hs.mainSecrets(handshake.secret)
+  carrier.protect('read', 'application', main.server, suite)
 
   if (isEarlyDataAccepted) {
     hs.send(encodeMessage(HandshakeType.end_of_early_data, EndOfEarlyData, {}))
-    carrier.protect('write', 'handshake', clientTraffic, suite)
+    carrier.protect('write', 'handshake', handshake.client, suite)
   }
   carrier.compatibility()
   if (request) {
     const type = clientType ?? config.plug?.certificateType(view, 'client') ?? ext.CertificateType.X509
     yield* sendAuthentication(hs, view, request, type)
   }
-  sendFinished(hs, clientTraffic)
+  hs.sendFinished(handshake.client)
   carrier.endFlight()
-  carrier.protect('write', 'application', writeSecret, suite)
-  config.plug?.complete()
+  carrier.protect('write', 'application', main.client, suite)
 
-  const transcriptHash = hs.transcript.digest()
   return {
+    ...hs.complete(main),
     version: carrier.protocol.version,
     suite,
     group: reply.share.group,
@@ -152,33 +130,11 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     ticketAgeSkewSeconds: undefined,
     peer,
     peerChain: peer ?? sessionChain(psk),
-    exporter,
-    resumption: mainSecret.resumption(transcriptHash),
     authenticatedAt: psk?.session ? Number(psk.session.authenticatedAt) : config.now(),
-    transcriptHash,
   }
 }
 
-/** What stays the same through a client's handshake. */
-class ClientState {
-  readonly config: ClientConfig
-  readonly carrier: Carrier
-  readonly keyLog: KeyLog
-  readonly table: ExtensionTable
-  readonly transcript = new Transcript()
-
-  constructor(config: ClientConfig, carrier: Carrier, keyLog: KeyLog) {
-    this.config = config
-    this.carrier = carrier
-    this.keyLog = keyLog
-    this.table = tableWith(config.plug)
-  }
-
-  send(message: Uint8Array): void {
-    this.transcript.add(message)
-    this.carrier.send(message)
-  }
-}
+type ClientState = HandshakeState<ClientConfig>
 
 /** What both ClientHellos have in common. */
 interface Offer {
@@ -254,7 +210,7 @@ function sendClientHello(
     legacyCompressionMethods: Uint8Array.of(0),
     extensions,
   })
-  if (psks.length > 0) bind(hello, psks, hs.transcript, protocol)
+  if (psks.length > 0) bind(hello, psks, hs.transcript)
   hs.send(hello)
   hs.carrier.endFlight()
   if (isEarly) openEarlyData(hs, psks)
@@ -271,11 +227,10 @@ function sendClientHello(
 
 /** RFC 8446 §4.2.10: what can be written before the server has said anything. */
 function openEarlyData({ carrier, keyLog, transcript }: ClientState, psks: readonly PskOffer[]): void {
-  const session = psks[0]?.session
+  const { session, early } = psks[0] ?? {}
   const suite = session && suiteOf(session.cipherSuite)
-  if (!suite) return
-  const helloHash = transcript.digestWith(suite.hash, EMPTY)
-  const secret = new EarlySecret(suite.hash, session.psk, carrier.protocol.labelPrefix).clientEarlyTraffic(helloHash)
+  if (!suite || !early) return
+  const secret = early.clientEarlyTraffic(transcript.digestWith(suite.hash, EMPTY))
   keyLog.add('CLIENT_EARLY_TRAFFIC_SECRET', secret)
   carrier.compatibility()
   carrier.openEarlyData(secret, suite, session.maxEarlyData)
@@ -590,14 +545,6 @@ function readCertificateRequest(hs: ClientState, message: Message): Request {
   return { extensions: known, signatureSchemes: known.need(ext.signatureAlgorithms.certificate_request) }
 }
 
-function readFinished(hs: ClientState, serverTraffic: TrafficSecret, message: Message): void {
-  const { verifyData } = decodeMessage(Finished, message)
-  if (!serverTraffic.isVerifyData(hs.transcript.digest(), verifyData)) {
-    throw new ProtocolError('decrypt_error', 'the verify_data of the server is wrong')
-  }
-  hs.transcript.add(message.raw)
-}
-
 /** Certificate and CertificateVerify of ours, or the empty Certificate. */
 function* sendAuthentication(hs: ClientState, view: View, request: Request, certificateType: number): Step<void> {
   const { config, carrier } = hs
@@ -618,11 +565,6 @@ function* sendAuthentication(hs: ClientState, view: View, request: Request, cert
   hs.send(compressed(config, accepted, makeCertificate(credential, EMPTY, asksForOcsp)))
   if (!credential) return
   hs.send(yield* makeCertificateVerify('client', credential.key, schemes, hs.transcript.digest(), carrier))
-}
-
-function sendFinished(hs: ClientState, clientTraffic: TrafficSecret): void {
-  const verifyData = clientTraffic.verifyData(hs.transcript.digest())
-  hs.send(encodeMessage(HandshakeType.finished, Finished, { verifyData }))
 }
 
 function sessionChain(psk: PskOffer | undefined) {

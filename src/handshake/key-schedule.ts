@@ -1,4 +1,4 @@
-import { EMPTY, encode, opaque, struct, uint16, utf8 } from '../bytes/index.js'
+import { concat, EMPTY, encode, opaque, struct, uint16, utf8 } from '../bytes/index.js'
 import { equalSecrets, type HashName, hash, hashLength, hkdfExtract, MacKey } from '../crypto/index.js'
 
 /*
@@ -273,31 +273,38 @@ export function expandLabel(
   context: Uint8Array,
   length: number,
 ): Uint8Array {
-  return secret.expand(hkdfLabel(prefix, label, context, length), length)
+  const start = startOf(prefix, label, length)
+  const info = context.length === 0 ? start : withContext(start, context)
+  const size = hashLength[secret.hash]
+  if (length > size) return secret.expand(info.subarray(0, -1), length)
+  // RFC 5869 §2.3: the first block is HMAC(PRK, info || 0x01), and one block is all that the key schedule asks for.
+  const block = secret.mac(info)
+  return length === size ? block : block.subarray(0, length)
 }
 
 /** RFC 8446 §7.1 wants 7 bytes of label or more, but an exporter's may be empty. */
 const HkdfLabel = struct({ length: uint16, label: opaque(6, 255), context: opaque(0, 255) })
 
-/** HkdfLabel is the same bytes for every connection where the context is empty, so those are kept. */
-function hkdfLabel(prefix: LabelPrefix, label: string, context: Uint8Array, length: number): Uint8Array {
-  const start = startOf(prefix, label, length)
-  if (context.length === 0) return start
-  const info = new Uint8Array(start.length + context.length)
-  info.set(start)
-  info.set(context, start.length)
-  info[start.length - 1] = context.length
-  return info
-}
-
+/** HkdfLabel without context, and the number of the first block behind it: the same bytes for every connection. */
 function startOf(prefix: LabelPrefix, label: string, length: number): Uint8Array {
-  const known = starts[prefix].get(label)?.find(start => ((start[0] << 8) | start[1]) === length)
-  if (known) return known
-  const made = encode(HkdfLabel, { length, label: utf8(prefix + label), context: EMPTY })
+  const known = starts[prefix].get(label)
+  if (known) for (const start of known) if (((start[0] << 8) | start[1]) === length) return start
+  const made = concat(encode(HkdfLabel, { length, label: utf8(prefix + label), context: EMPTY }), Uint8Array.of(1))
   // Labels of exporters and their lengths come from callers: keep a bounded number.
-  const others = starts[prefix].get(label) ?? []
+  const others = known ?? []
   if (starts[prefix].size < 64 && others.length < 4) starts[prefix].set(label, [...others, made])
   return made
+}
+
+/** The same with a context, which stands between its length and the number of the block. */
+function withContext(start: Uint8Array, context: Uint8Array): Uint8Array {
+  const at = start.length - 1
+  const info = new Uint8Array(start.length + context.length)
+  info.set(start)
+  info[at - 1] = context.length
+  info.set(context, at)
+  info[info.length - 1] = 1
+  return info
 }
 const starts: Readonly<Record<LabelPrefix, Map<string, readonly Uint8Array[]>>> = {
   'tls13 ': new Map(),

@@ -15,7 +15,7 @@ import type { Transcript } from './transcript.js'
 /** A PSK that the client may offer (RFC 8446 §4.2.11). */
 export interface PskOffer {
   readonly identity: Uint8Array
-  readonly key: Uint8Array
+  readonly early: EarlySecret
   readonly hash: HashName
   readonly kind: BinderKind
   /** The session that it resumes; undefined for an external PSK. */
@@ -27,6 +27,7 @@ export interface PskOffer {
 
 /** The PSKs to offer: the session first, if it may still be resumed, then the external ones. */
 export function* pskOffers(config: ClientConfig, protocol: Protocol): Step<readonly PskOffer[]> {
+  const { labelPrefix } = protocol
   const offers: PskOffer[] = []
   if (config.plug?.forbidsPsk) return offers
   const { session } = config
@@ -38,7 +39,7 @@ export function* pskOffers(config: ClientConfig, protocol: Protocol): Step<reado
   if (session && suite && rechecked) {
     offers.push({
       identity: session.ticket,
-      key: session.psk,
+      early: new EarlySecret(suite.hash, session.psk, labelPrefix),
       hash: suite.hash,
       kind: 'resumption',
       session,
@@ -52,7 +53,8 @@ export function* pskOffers(config: ClientConfig, protocol: Protocol): Step<reado
     // One that no suite on offer goes with could not be selected.
     if (hashes.has(hash)) {
       const kind = isImported ? 'imported' : 'external'
-      offers.push({ identity, key, hash, kind, session: undefined, peer: undefined, obfuscatedAge: () => 0 })
+      const early = new EarlySecret(hash, key, labelPrefix)
+      offers.push({ identity, early, hash, kind, session: undefined, peer: undefined, obfuscatedAge: () => 0 })
     }
   }
   return offers
@@ -73,14 +75,6 @@ function mayResume(session: Session, config: ClientConfig, protocol: Protocol): 
   )
 }
 
-/** The key of a PSK's binder. */
-export function binderKey(
-  offer: { readonly hash: HashName; readonly key: Uint8Array; readonly kind: BinderKind },
-  { labelPrefix }: Protocol,
-) {
-  return new EarlySecret(offer.hash, offer.key, labelPrefix).binderKey(offer.kind)
-}
-
 /** pre_shared_key with binders of the right length that are still zero: the ClientHello is hashed up to them. */
 export function unboundPsks(offers: readonly PskOffer[], now: number): TypeOf<typeof OfferedPsks> {
   return {
@@ -95,12 +89,12 @@ export function bindersLength(hashes: readonly HashName[]): number {
 }
 
 /** Writes the binders into the end of a ClientHello that has room for them (RFC 8446 §4.2.11.2). */
-export function bind(hello: Uint8Array, offers: readonly PskOffer[], transcript: Transcript, protocol: Protocol): void {
+export function bind(hello: Uint8Array, offers: readonly PskOffer[], transcript: Transcript): void {
   let at = hello.length - bindersLength(offers.map(({ hash }) => hash))
   const truncated = hello.subarray(0, at)
   at += 2
-  for (const { hash, key, kind } of offers) {
-    const binder = binderKey({ hash, key, kind }, protocol).verifyData(transcript.digestWith(hash, truncated))
+  for (const { hash, early, kind } of offers) {
+    const binder = early.binderKey(kind).verifyData(transcript.digestWith(hash, truncated))
     hello.set(binder, at + 1)
     at += 1 + binder.length
   }

@@ -17,10 +17,11 @@ import type { ServerConfig } from './config.js'
 import type { PeerIdentity } from './credential.js'
 import { ageSkewSeconds, serverEarlyData } from './early-data.js'
 import type { Established } from './established.js'
-import { type Extensions, type ExtensionTable, type ExtensionValue, extensionValue } from './extension-table.js'
+import { type Extensions, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
+import { HandshakeState } from './handshake-state.js'
 import type { KeyLog } from './key-log.js'
-import { type BinderKind, EarlySecret, type TrafficSecret } from './key-schedule.js'
+import { type BinderKind, EarlySecret } from './key-schedule.js'
 import { receive, type Step, until } from './machine.js'
 import {
   CertificateRequest,
@@ -28,7 +29,6 @@ import {
   EncryptedExtensions,
   EndOfEarlyData,
   encodeMessage,
-  Finished,
   HandshakeType,
   type Message,
   ServerHello,
@@ -36,11 +36,10 @@ import {
 import { chooseAlpn, chooseCertificateType, chooseGroup, commonSuites } from './negotiate.js'
 import type { PlugAnswer, View } from './plug.js'
 import type { Protocol } from './protocol.js'
-import { binderKey, checkBinder } from './psk.js'
+import { checkBinder } from './psk.js'
 import { retryRequest, type SentRetry, type StatelessHello } from './retry.js'
 import { MAX_SESSION_SECONDS, type TicketState } from './session.js'
 import { tableWith } from './table.js'
-import { Transcript } from './transcript.js'
 
 /*
  * RFC 8446 §2, Figure 1, from the server's side:
@@ -61,7 +60,7 @@ import { Transcript } from './transcript.js'
  *   {Finished}               -------->
  */
 export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog: KeyLog): Step<Established> {
-  const hs = new ServerState(config, carrier, keyLog)
+  const hs = new HandshakeState(config, carrier, keyLog)
   const first = readClientHello(hs.table, carrier.protocol, yield* receive(HandshakeType.client_hello))
   keyLog.begin(first.hello.random)
   const sent = carrier.sentRetry
@@ -98,27 +97,17 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   })
   hs.transcript.begin(suite.hash)
   hs.transcript.add(offer.message.raw)
-  const { labelPrefix } = carrier.protocol
-  const earlySecret = psk
-    ? new EarlySecret(suite.hash, psk.key, labelPrefix)
-    : EarlySecret.withoutPsk(suite.hash, labelPrefix)
+  const earlySecret = hs.earlySecret(suite, psk)
   const earlyTraffic = early === 'accepted' ? earlySecret.clientEarlyTraffic(hs.transcript.digest()) : undefined
   if (earlyTraffic) keyLog.add('CLIENT_EARLY_TRAFFIC_SECRET', earlyTraffic)
   const answered = config.entropy.answerKeyShare(group as NamedGroup, share)
   sendServerHello(hs, offer, suite, { group, keyExchange: answered.keyExchange }, psk?.index)
   if (!isRetried) compatibility(hs, offer)
 
-  const handshakeSecret = earlySecret.handshakeSecret(answered.secret)
-  const helloHash = hs.transcript.digest()
-  const serverTraffic = handshakeSecret.traffic('server', helloHash)
-  const clientTraffic = handshakeSecret.traffic('client', helloHash)
-  const handshakeExporter = handshakeSecret.handshakeExporter(helloHash)
-  carrier.offerHandshakeExporter(handshakeExporter)
-  keyLog.add('SERVER_HANDSHAKE_TRAFFIC_SECRET', serverTraffic)
-  keyLog.add('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientTraffic)
-  carrier.protect('write', 'handshake', serverTraffic, suite)
+  const handshake = hs.handshakeSecrets(earlySecret, answered.secret)
+  carrier.protect('write', 'handshake', handshake.server, suite)
   if (earlyTraffic) carrier.openEarlyData(earlyTraffic, suite, config.earlyData?.maxBytes ?? 0)
-  else carrier.protect('read', 'handshake', clientTraffic, suite)
+  else carrier.protect('read', 'handshake', handshake.client, suite)
   if (isEarlyDataOffered && !isRetried && !earlyTraffic) carrier.skipEarlyData()
 
   const isResumed = psk?.ticket !== undefined
@@ -134,7 +123,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
     get signal() {
       return carrier.signal
     },
-    handshakeExporter: (label, context, length) => handshakeExporter.derive(label, context, length),
+    handshakeExporter: (label, context, length) => handshake.exporter.derive(label, context, length),
   }
   const authenticator = psk === undefined ? 'certificate' : psk.ticket ? 'session' : 'external_psk'
   const plugged = config.plug ? yield* config.plug.answer(view, authenticator) : NO_ANSWER
@@ -145,31 +134,23 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
     if (asksClient) sendCertificateRequest(hs)
     yield* sendAuthentication(hs, offer, view, types.server)
   }
-  sendFinished(hs, serverTraffic)
+  hs.sendFinished(handshake.server)
 
-  const mainSecret = handshakeSecret.mainSecret()
-  const finishedHash = hs.transcript.digest()
-  const writeSecret = mainSecret.traffic('server', finishedHash)
-  const readSecret = mainSecret.traffic('client', finishedHash)
-  const exporter = mainSecret.exporter(finishedHash)
-  keyLog.add('SERVER_TRAFFIC_SECRET_0', writeSecret)
-  keyLog.add('CLIENT_TRAFFIC_SECRET_0', readSecret)
-  keyLog.add('EXPORTER_SECRET', exporter)
+  const main = hs.mainSecrets(handshake.secret)
   carrier.endFlight()
-  carrier.protect('write', 'application', writeSecret, suite)
+  carrier.protect('write', 'application', main.server, suite)
   if (earlyTraffic) {
-    carrier.offerExporter(exporter)
+    carrier.offerExporter(main.exporter)
     readEndOfEarlyData(hs, yield* receive(HandshakeType.end_of_early_data))
-    carrier.protect('read', 'handshake', clientTraffic, suite)
+    carrier.protect('read', 'handshake', handshake.client, suite)
   }
 
   const peer = !psk && asksClient ? yield* readClientAuthentication(hs, view, types.client) : psk?.peer
-  readFinished(hs, clientTraffic, yield* receive(HandshakeType.finished))
-  carrier.protect('read', 'application', readSecret, suite)
-  config.plug?.complete()
+  hs.readFinished(handshake.client, 'client', yield* receive(HandshakeType.finished))
+  carrier.protect('read', 'application', main.client, suite)
 
-  const transcriptHash = hs.transcript.digest()
   return {
+    ...hs.complete(main),
     version: carrier.protocol.version,
     suite,
     group,
@@ -186,33 +167,11 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
       certificateType: psk?.ticket?.certificateType ?? ext.CertificateType.X509,
       chain: psk?.ticket?.peerChain ?? [],
     },
-    exporter,
-    resumption: mainSecret.resumption(transcriptHash),
     authenticatedAt: psk?.ticket ? Number(psk.ticket.authenticatedAt) : config.now(),
-    transcriptHash,
   }
 }
 
-/** What stays the same through a server's handshake. */
-class ServerState {
-  readonly config: ServerConfig
-  readonly carrier: Carrier
-  readonly keyLog: KeyLog
-  readonly table: ExtensionTable
-  readonly transcript = new Transcript()
-
-  constructor(config: ServerConfig, carrier: Carrier, keyLog: KeyLog) {
-    this.config = config
-    this.carrier = carrier
-    this.keyLog = keyLog
-    this.table = tableWith(config.plug)
-  }
-
-  send(message: Uint8Array): void {
-    this.transcript.add(message)
-    this.carrier.send(message)
-  }
-}
+type ServerState = HandshakeState<ServerConfig>
 
 function groupOf(
   { config }: { readonly config: Pick<ServerConfig, 'groups' | 'insistsOnGroupOrder'> },
@@ -337,7 +296,7 @@ interface AcceptedPsk {
   readonly binder: Uint8Array
   /** Of a ticket; 0 for an external PSK. */
   readonly ageSkewSeconds: number
-  readonly key: Uint8Array
+  readonly early: EarlySecret
   /** The ticket that it came in; undefined for an external PSK. */
   readonly ticket: TicketState | undefined
   /** Who the client of that ticket was. */
@@ -361,11 +320,11 @@ function* choosePsk(
     if (!psk || !suite || !binder) continue
     const { raw } = offer.message
     const truncated = raw.subarray(0, raw.length - bindersLengthOf(offered))
-    const key = binderKey(psk, hs.carrier.protocol)
-    checkBinder(key, hs.transcript.digestWith(psk.hash, truncated), binder)
+    const early = new EarlySecret(psk.hash, psk.key, hs.carrier.protocol.labelPrefix)
+    checkBinder(early.binderKey(psk.kind), hs.transcript.digestWith(psk.hash, truncated), binder)
     const { ticket, peer } = psk
     const skew = ticket ? ageSkewSeconds(ticket, obfuscatedTicketAge, hs.config.now()) : 0
-    return { suite, psk: { index, identity, binder, ageSkewSeconds: skew, key: psk.key, ticket, peer } }
+    return { suite, psk: { index, identity, binder, ageSkewSeconds: skew, early, ticket, peer } }
   }
   return without
 }
@@ -564,11 +523,6 @@ function* sendAuthentication(hs: ServerState, offer: Offer, view: View, certific
   hs.send(yield* makeCertificateVerify('server', credential.key, schemes, hs.transcript.digest(), hs.carrier))
 }
 
-function sendFinished(hs: ServerState, serverTraffic: TrafficSecret): void {
-  const verifyData = serverTraffic.verifyData(hs.transcript.digest())
-  hs.send(encodeMessage(HandshakeType.finished, Finished, { verifyData }))
-}
-
 function readEndOfEarlyData(hs: ServerState, message: Message): void {
   decodeMessage(EndOfEarlyData, message)
   hs.transcript.add(message.raw)
@@ -606,11 +560,3 @@ function* readClientAuthentication(
 
 /** Our CertificateRequest asks for no extension in a client's CertificateEntry. */
 const REQUESTED_OF_CLIENT: ReadonlySet<number> = new Set()
-
-function readFinished(hs: ServerState, clientTraffic: TrafficSecret, message: Message): void {
-  const { verifyData } = decodeMessage(Finished, message)
-  if (!clientTraffic.isVerifyData(hs.transcript.digest(), verifyData)) {
-    throw new ProtocolError('decrypt_error', 'the verify_data of the client is wrong')
-  }
-  hs.transcript.add(message.raw)
-}

@@ -36,7 +36,7 @@ export class Transcript {
     this.begin(name)
   }
 
-  /** The hash of all messages so far. @returns Hash.length bytes */
+  /** The hash of all messages so far. @returns Hash.length bytes, which must not be changed */
   digest(): Uint8Array {
     if (!this.#running) throw new Error('the transcript has no hash function yet')
     return this.#running.digest()
@@ -47,6 +47,11 @@ export class Transcript {
   digestWith(name: HashName, truncated: Uint8Array): Uint8Array {
     if (!this.#running) return hash(name, ...this.#pending, truncated)
     return this.#running.digestWith(truncated)
+  }
+
+  /** The handshake is complete: nothing is added or asked for any more. */
+  end(): void {
+    this.#running?.end()
   }
 }
 

@@ -10,7 +10,7 @@ export class RecordProtection {
 
   constructor(secret: TrafficSecret, suite: Suite) {
     this.#key = new AeadKey(suite.aead, secret.key(suite.aead.keyLength))
-    this.#nonce = Uint8Array.from(secret.iv())
+    this.#nonce = secret.iv()
   }
 
   /** How many records have been protected. */

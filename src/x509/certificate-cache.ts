@@ -1,12 +1,11 @@
-import { hex } from '../bytes/index.js'
-import { hash } from '../crypto/index.js'
+import { fingerprint } from '../crypto/index.js'
 import { type Certificate, readCertificate } from './certificate.js'
 
 /** Reads a certificate, or finds it among those read lately: peers show the same ones again and again. What is found
  *  keeps its imported key and the signatures that were checked; dates and names are compared anew each time.
  *  @param der copied   @throws CertificateError if it is not a certificate in strict DER, or longer than 64 KiB */
 export function parseCertificate(der: Uint8Array): Certificate {
-  const key = hex(hash('sha256', der))
+  const key = fingerprint(der)
   const held = cache.get(key)
   if (held) {
     // Deleted and set again it is the youngest.

@@ -9,6 +9,7 @@ import {
   aeadAlgorithms,
   answerKeyShare,
   equalSecrets,
+  fingerprint,
   generateKeyShare,
   hash,
   hkdfExtract,
@@ -27,6 +28,11 @@ import {
 import { generateKeys } from '../support/pki.js'
 
 const bytes = (text: string) => Uint8Array.from(Buffer.from(text, 'hex'))
+
+test('a fingerprint is the SHA-256 in hex', () => {
+  const data = Uint8Array.of(1, 2, 3)
+  assert.equal(fingerprint(data), hex(hash('sha256', data)))
+})
 
 describe('HKDF', () => {
   // RFC 5869 §A.1, §A.2 and §A.3.
@@ -87,10 +93,9 @@ describe('HKDF', () => {
     assert.throws(() => key.expand(bytes(''), 255 * 32 + 1), RangeError)
   })
 
-  test('keeps its key, and a copy of it goes out', () => {
-    const source = bytes('0102')
-    const key = new MacKey('sha256', source)
-    source.fill(0)
+  test('gives out copies of its key', () => {
+    const key = new MacKey('sha256', bytes('0102'))
+    key.export().fill(0)
     assert.equal(hex(key.export()), '0102')
   })
 })

@@ -175,6 +175,24 @@ test('a running hash goes on after it was read', () => {
   assert.deepEqual(running.digest(), hash('sha256', utf8('ab')))
 })
 
+test('a running hash that has ended still knows its last digest, and gives nothing else', () => {
+  for (const length of [10, 9000]) {
+    const running = new RunningHash('sha256')
+    running.update(new Uint8Array(length))
+    const digest = running.digest()
+    running.end()
+    assert.deepEqual(running.digest(), digest)
+    // The next one uses the memory again, and must not find anything in it.
+    const next = new RunningHash('sha256')
+    assert.deepEqual(next.digest(), hash('sha256', new Uint8Array(0)))
+    next.end()
+    assert.throws(() => {
+      next.update(utf8('a'))
+      next.digest()
+    })
+  }
+})
+
 test('a running hash takes any length, in any pieces', () => {
   const input = Uint8Array.from({ length: 20_000 }, (_, i) => i)
   for (const step of [700, 3000, 9000, 20_000]) {
