@@ -252,10 +252,12 @@ function refusal(isChecked: boolean, alert: 'certificate_unknown' | 'handshake_f
 
 /** @throws Unimplemented if the flags ask for a version other than TLS 1.3, or for groups that we do not have */
 export function checkSupported(flags: Flags): void {
-  const min = flags.number('-min-version') ?? 0
-  if (flags.has('-dtls')) return
-  const max = flags.number('-max-version') ?? TLS13
-  if (max < TLS13 || min > TLS13) throw new Unimplemented('only TLS 1.3 is spoken')
+  if (!flags.has('-dtls')) {
+    const min = flags.number('-min-version') ?? 0
+    const max = flags.number('-max-version') ?? TLS13
+    if (max < TLS13 || min > TLS13) throw new Unimplemented('only TLS 1.3 is spoken')
+  }
+  // Of DTLS 1.3 too.
   if (flags.has('-no-tls13')) throw new Unexpected(':NO_SUPPORTED_VERSIONS_ENABLED:')
   for (const group of [...(flags.numbers('-curves') ?? []), ...(flags.numbers('-key-shares') ?? [])]) {
     if (!OUR_GROUPS.includes(group)) throw new Unimplemented(`there is no group ${group}`)

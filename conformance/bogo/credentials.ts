@@ -5,11 +5,14 @@ import {
   CertificateType,
   type Credential,
   type CredentialQuery,
+  dtls13,
   type ExternalPsk,
   extensionValue,
   importedPsks,
+  type Protocol,
   ProtocolError,
   statusRequest,
+  tls13,
 } from 'attested-tls/handshake'
 import { certificatesIn, parseCertificate } from 'attested-tls/x509'
 import type { CredentialFlags, Flags } from './flags.js'
@@ -29,13 +32,17 @@ export class Credentials {
   readonly #candidates: readonly Candidate[]
   #selected: number | undefined
 
-  constructor(flags: Flags) {
+  /** @param beforeSigning what happens while a signature is waited for */
+  constructor(flags: Flags, beforeSigning: () => void = () => {}) {
+    const protocol = flags.has('-dtls') ? dtls13 : tls13
     this.#psks = flags.credentials.flatMap((credential, number) =>
-      credential.kind === 'psk' ? importedPsksOf(credential).map(psk => ({ number, psk })) : [],
+      credential.kind === 'psk' ? importedPsksOf(credential, protocol).map(psk => ({ number, psk })) : [],
     )
-    const candidates = flags.credentials.map((credential, number) => candidateOf(credential, number, credential.kind))
+    const candidates = flags.credentials.map((credential, number) =>
+      candidateOf(credential, number, credential.kind, beforeSigning),
+    )
     // The default credential is asked last.
-    if (flags.has('-key-file')) candidates.push(candidateOf(flags, -1, 'x509'))
+    if (flags.has('-key-file')) candidates.push(candidateOf(flags, -1, 'x509', beforeSigning))
     this.#candidates = candidates.filter(candidate => candidate !== undefined)
   }
 
@@ -96,9 +103,14 @@ function fits(candidate: Candidate, query: CredentialQuery): boolean {
   )
 }
 
-function candidateOf(flags: Flags | CredentialFlags, number: number, kind: string): Candidate | undefined {
+function candidateOf(
+  flags: Flags | CredentialFlags,
+  number: number,
+  kind: string,
+  beforeSigning: () => void,
+): Candidate | undefined {
   if (kind === 'psk') return undefined
-  const key = keyOf(flags)
+  const key = keyOf(flags, beforeSigning)
   if (kind === 'rpk') {
     const entries = [{ data: key.publicKey.spki, extensions: [] }]
     return {
@@ -121,13 +133,14 @@ function candidateOf(flags: Flags | CredentialFlags, number: number, kind: strin
   }
 }
 
-function importedPsksOf(flags: CredentialFlags): readonly ExternalPsk[] {
-  return importedPsks({
+function importedPsksOf(flags: CredentialFlags, protocol: Protocol): readonly ExternalPsk[] {
+  const psk = {
     identity: flags.bytes('-psk-importer-identity') ?? new Uint8Array(0),
     key: flags.bytes('-psk-importer-key') ?? new Uint8Array(0),
-    hash: flags.has('-psk-importer-sha384') ? 'sha384' : 'sha256',
+    hash: flags.has('-psk-importer-sha384') ? ('sha384' as const) : ('sha256' as const),
     context: flags.bytes('-psk-importer-context') ?? new Uint8Array(0),
-  })
+  }
+  return importedPsks(psk, protocol)
 }
 
 /** The certificates in a PEM file, as DER; none if there is no file. */
@@ -136,7 +149,7 @@ export function chainIn(file: string | undefined): readonly Uint8Array[] {
 }
 
 /** The key of a credential. It answers late where the test wants to see it wait. */
-function keyOf(flags: Flags): SigningKey {
+function keyOf(flags: Flags, beforeSigning: () => void): SigningKey {
   const pem = readFileSync(flags.text('-key-file') ?? '', 'latin1')
   const key = signingKey(pem)
   const schemes = flags.numbers('-signing-prefs') ?? key.schemes
@@ -145,6 +158,10 @@ function keyOf(flags: Flags): SigningKey {
   return {
     publicKey: key.publicKey,
     schemes: schemes.filter(scheme => key.schemes.includes(scheme) || isLegacy(scheme)),
-    sign: async (scheme, data) => (isLegacy(scheme) ? sign('sha256', data, pem) : key.sign(scheme, data)),
+    sign: async (scheme, data) => {
+      await undefined
+      beforeSigning()
+      return isLegacy(scheme) ? sign('sha256', data, pem) : key.sign(scheme, data)
+    },
   }
 }

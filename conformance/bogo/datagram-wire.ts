@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ConnectionEvent } from 'attested-tls/engine'
 import type { DtlsConnection } from 'attested-tls/engine/dtls'
+import { Unexpected } from './expectations.js'
 import type { Flags } from './flags.js'
 
 /** A connection of DTLS with the face of one of TLS, and the wire that it speaks over: datagrams in packets of the
@@ -67,31 +68,60 @@ export class DatagramWire {
 
   /** Does what the runner says. @returns whether it says anything */
   async #readPacket(): Promise<boolean> {
-    const type = String(await this.#take(1))
-    if (type === '') return false
-    if (type === 'P') {
-      const length = (await this.#take(4)).readUInt32BE()
-      const datagram = await this.#take(length)
-      this.#connection.receive(datagram, this.#now)
-    } else if (type === 'T') {
-      this.#now += Number((await this.#take(8)).readBigUInt64BE()) / 1e6
-      this.#socket.write('t')
-      for (let i = 0; i < 2 && (this.#connection.deadline ?? Number.POSITIVE_INFINITY) <= this.#now; i++) {
-        this.#connection.expire(this.#now)
+    const type = await this.#take(1)
+    const argument = type && (await this.#take(TIMES.has(String(type)) ? 8 : 4))
+    if (!argument) return false
+    switch (String(type)) {
+      case 'P': {
+        const datagram = await this.#take(argument.readUInt32BE())
+        if (datagram) this.#connection.receive(datagram, this.#now)
+        break
       }
-    } else if (type === 'M' || type === 'U') {
-      await this.#take(4)
-    } else if (type === 'E') {
-      await this.#take(8)
-    } else {
-      throw new Error(`the runner sends a packet of type ${type}`)
+      case 'T':
+        this.#socket.write('t')
+        this.advance(Number(argument.readBigUInt64BE()) / 1e6)
+        break
+      case 'E':
+        this.#expectTimeout(argument.readBigUInt64BE())
+        break
+      case 'M':
+        this.#connection.adapt({ mtu: argument.readUInt32BE() })
+        break
+      case 'U':
+        this.#connection.adapt({ retransmitAfter: argument.readUInt32BE() })
+        break
+      default:
+        throw new Error(`the runner sends a packet of type ${type}`)
     }
     return true
   }
 
-  /** @returns so many bytes; fewer at the end */
-  async #take(length: number): Promise<Buffer> {
+  /** Turns the clock, and does what is due by then. @param by ms */
+  advance(by: number): void {
+    this.#now += by
+    for (;;) {
+      const { deadline } = this.#connection
+      if (deadline === undefined || deadline > this.#now + TIMER_SLACK) return
+      this.#now = Math.max(this.#now, deadline)
+      this.#connection.expire(this.#now)
+      this.flush()
+    }
+  }
+
+  /** @param ns until the next deadline, or all ones if there is to be none */
+  #expectTimeout(ns: bigint): void {
+    const { deadline } = this.#connection
+    const expected = ns === NEVER ? undefined : Number(ns) / 1e6
+    const found = deadline === undefined ? undefined : Math.max(0, deadline - this.#now)
+    if (found === expected) return
+    if (found !== undefined && expected !== undefined && Math.abs(found - expected) <= TIMER_SLACK) return
+    throw new Unexpected(`the next deadline is in ${found} ms instead of ${expected} ms`)
+  }
+
+  /** @returns so many bytes; undefined if there are not as many */
+  async #take(length: number): Promise<Buffer | undefined> {
     while (this.#unread.length < length && (await this.#more()));
+    if (this.#unread.length < length) return undefined
     const taken = this.#unread.subarray(0, length)
     this.#unread = this.#unread.subarray(length)
     return taken
@@ -109,13 +139,19 @@ export class DatagramWire {
   }
 }
 
+/** Packets with eight bytes behind them; all others have four. */
+const TIMES: ReadonlySet<string> = new Set(['T', 'E'])
+const NEVER = 2n ** 64n - 1n
+/** ms: by how much timers may be early, as BoringSSL's are. */
+const TIMER_SLACK = 15
+/** Where no flag says otherwise: room for the largest record, for the runner cares for no path then. */
+const LARGEST_MTU = 17_000
+
 /** What `exchange` asks of a connection, answered by one of DTLS. */
 export function overDatagrams(flags: Flags, make: (options: object) => DtlsConnection) {
-  const mtu = flags.number('-mtu')
   const connection = make({
     retransmitAfter: flags.number('-initial-timeout-duration-ms') ?? 400,
-    ...(mtu !== undefined && { mtu }),
-    ...(mtu === undefined && { mtu: 1400 }),
+    mtu: flags.number('-mtu') ?? LARGEST_MTU,
   })
   let wire: DatagramWire | undefined
   const now = () => wire?.now ?? 0

@@ -22,7 +22,8 @@ export async function exchange(
   isResumption: boolean,
   session: Session | undefined,
 ): Promise<Outcome> {
-  const credentials = new Credentials(flags)
+  let passTime: (by: number) => void = () => {}
+  const credentials = new Credentials(flags, () => passTime(flags.number('-private-key-delay-ms') ?? 0))
   let connection: TlsConnection | undefined
   const current = () => (connection?.earlyData === 'rejected' ? retry : flags)
   const maxContent = flags.number('-max-send-fragment')
@@ -34,6 +35,7 @@ export async function exchange(
         : new DtlsConnection('client', clientConfig(current, credentials, shared, session), options),
     )
     const wire = datagrams.open(await Wire.open(flags))
+    passTime = by => wire.advance(by)
     try {
       return await new Exchange(current, datagrams.face, wire, credentials, isResumption).run()
     } finally {
@@ -126,7 +128,8 @@ class Exchange {
       this.#connection.fail(again)
       throw again
     }
-    expectEarlyData(flags, this.#flags, established)
+    // The runner knows that there is none over DTLS, whatever the flags say.
+    if (!flags.has('-dtls')) expectEarlyData(flags, this.#flags, established)
     expectEstablished(this.#flags, established, this.#credentials, this.#isResumption)
   }
 
@@ -186,7 +189,7 @@ class Exchange {
   }
 
   #answer(data: Uint8Array): void {
-    const size = this.#flags.number('-read-size') ?? 512
+    const size = this.#flags.number('-read-size') ?? (this.#flags.has('-dtls') ? 16_384 : 512)
     for (let at = 0; at < data.length; at += size) {
       if (this.#flags.has('-key-update')) this.#connection.updateKeys(false)
       this.#connection.write(data.subarray(at, at + size).map(byte => byte ^ 0xff))
@@ -222,7 +225,8 @@ class Exchange {
         if (mayBeCut) return undefined
         throw new Unexpected('the connection is over')
       case 'error':
-        if (!mayBeCut || !(event.error instanceof ConnectionEnded)) throw event.error
+        // A datagram network has no end: there it is the timer that gave up.
+        if (!mayBeCut || this.#flags.has('-dtls') || !(event.error instanceof ConnectionEnded)) throw event.error
         this.#isCut = true
         return undefined
       case 'session':

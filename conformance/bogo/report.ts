@@ -65,7 +65,7 @@ function pageOf(
     line('**all**', total),
     '',
     ...(failed.length > 0 ? ['Failed:', '', ...failed.map(name => `- ${name}`), ''] : []),
-    '## Disabled, and why',
+    '### Disabled, and why',
     '',
     '| tests | reason |',
     '|---|---|',
@@ -79,6 +79,7 @@ function categoryOf(name: string): string {
 }
 
 const CATEGORIES: readonly (readonly [string, RegExp])[] = [
+  ['loss, timers and acknowledgements', /^DTLS-(Retransmit|Replay|Fragment)|^Reorder|^MixComplete|^MTU|PacketLoss/],
   ['compliance policies', /^Compliance/],
   [
     "extensions of BoringSSL's own",

@@ -14,7 +14,8 @@ const BUILD = join(ROOT, 'build', 'bogo')
 
 const USAGE = `usage: npm run bogo -- <checkout of BoringSSL> [options]
 
-  --core           the tests of core.txt alone: neither optional extensions nor BoringSSL's own features
+  --only <which>   tls13 or dtls13; both by default
+  --core           the core alone: neither optional extensions nor BoringSSL's own features
   --reference      one process for each test, in place of one for all
   --test <globs>   these tests, with ; between them
   --loose          any error will do where one is expected (the alerts are checked all the same)
@@ -26,6 +27,7 @@ const { values: options, positionals } = parseArgs({
   args: process.argv.slice(2),
   allowPositionals: true,
   options: {
+    only: { type: 'string' },
     core: { type: 'boolean', default: false },
     reference: { type: 'boolean', default: false },
     test: { type: 'string' },
@@ -43,15 +45,32 @@ if (!checkout || !existsSync(folder)) {
 }
 
 mkdirSync(BUILD, { recursive: true })
-const names = readFileSync(join(SOURCE, 'tests', options.core ? 'core.txt' : 'tls13.txt'), 'utf8')
-  .split('\n')
-  .filter(Boolean)
+const suites = ['tls13', 'dtls13']
+  .filter(protocol => (options.only ?? protocol) === protocol)
+  .map(protocol => ({
+    title: protocol === 'tls13' ? 'TLS 1.3' : 'DTLS 1.3',
+    names: listed(`${protocol}${options.core ? '-core' : ''}`),
+    core: listed(`${protocol}-core`),
+  }))
 const started = Date.now()
 const code = await run(options.runner ?? compiled())
-const report = reportOf(names, readOutcome(), disabledTests())
-process.stdout.write(`\n${report.summary}\n`)
+const outcome = readOutcome()
+const reports = suites.map(({ title, names, core }) => ({
+  title,
+  report: reportOf(names, outcome, disabledTests()),
+  core: reportOf(core, outcome, disabledTests()).summary,
+}))
+for (const { title, report } of reports) process.stdout.write(`\n${title}: ${report.summary}`)
+process.stdout.write('\n')
 if (options.write) writeFileSync(join(SOURCE, 'results.md'), resultsPage())
 process.exit(code)
+
+/** The names of the tests in a list. */
+function listed(list: string): readonly string[] {
+  return readFileSync(join(SOURCE, 'tests', `${list}.txt`), 'utf8')
+    .split('\n')
+    .filter(Boolean)
+}
 
 /** The runner, compiled unless it was before. */
 function compiled(): string {
@@ -83,7 +102,7 @@ async function run(runner: string): Promise<number> {
       '-json-output',
       join(BUILD, 'outcome.json'),
       '-test',
-      options.test ?? names.join(';'),
+      options.test ?? suites.flatMap(({ names }) => names).join(';'),
       ...(options.loose ? ['-loose-errors'] : []),
     ],
     { cwd: folder, stdio: 'inherit', env: { ...process.env, BOGO_DAEMON_PORT: daemon?.port ?? '' } },
@@ -119,5 +138,5 @@ function resultsPage(): string {
 ${new Date().toISOString().slice(0, 10)}, BoringSSL ${revision()}, Node ${process.versions.node} on ${platform()} ${arch()},
 ${mode}, ${Math.round((Date.now() - started) / 1000)} s. Written by \`npm run bogo -- <checkout> --write\`; [README.md](README.md) says how to run it.
 
-${report.page}`
+${reports.map(({ title, report, core }) => `## ${title}\n\nOf the core: ${core}.\n\n${report.page}`).join('\n')}`
 }

@@ -21,11 +21,13 @@ import {
 } from '../handshake/index.js'
 import { Acknowledgements, decodeAcknowledgement } from './acknowledgement.js'
 import type { ConnectionIds } from './connection-ids.js'
-import { completeOptions, type DatagramOptions } from './datagram-options.js'
+import { checkedInterval, checkedMtu, completeOptions, type DatagramOptions, type Path } from './datagram-options.js'
 import { Datagrams } from './datagrams.js'
 import { Flights } from './flights.js'
 import { type Fragment, readFragments } from './fragment.js'
+import { KeyUpdates } from './key-updates.js'
 import { epochNumber, OutgoingEpoch } from './outgoing-epoch.js'
+import { OutgoingEpochs } from './outgoing-epochs.js'
 import { Reassembly } from './reassembly.js'
 import { ContentType, MAX_CONTENT, type Record, type RecordNumber } from './record.js'
 import { RecordProtection } from './record-protection.js'
@@ -36,7 +38,7 @@ import { RecordReader } from './record-reader.js'
  *
  *  A. Look: `state`, `established`, `pause`, `background`, `isReadable`, `isWritable`, `signal`, `deadline`, `maxData`.
  *  B. Input: `receive`, `expire`, `resume`.
- *  C. Commands: `start`, `write`, `updateKeys`, `close`, `fail`.
+ *  C. Commands: `start`, `write`, `updateKeys`, `adapt`, `close`, `fail`.
  *  D. Output, to be drained after every B and C: `takeOutput` for the network, `nextEvent` for the application; and
  *     `deadline` anew: call `expire` when it comes.
  *
@@ -51,15 +53,10 @@ export class DtlsConnection extends Connection {
   readonly #connectionIds: ConnectionIds
   readonly #acknowledgements = new Acknowledgements()
   readonly #datagrams: Datagrams
-  #writing: OutgoingEpoch
-  /** Server: the epoch of its flight, until the client has shown that it has the keys of the next one. */
-  #surelyRead: OutgoingEpoch | undefined
+  readonly #epochs: OutgoingEpochs
+  readonly #keyUpdates = new KeyUpdates()
   #readSecret: TrafficSecret | undefined
   #writeSecret: TrafficSecret | undefined
-  /** Whether a key_update of ours is on its way: there may be one at a time (RFC 9147 §8). */
-  #isUpdatingKeys = false
-  #owesKeyUpdate = false
-  #hasAskedForKeyUpdate = false
   #maxContent = MAX_CONTENT
   #now = 0
 
@@ -83,18 +80,19 @@ export class DtlsConnection extends Connection {
     )
     // RFC 6347 §4.2.1: who keeps nothing answers under the record number that it was asked under, so as not to use
     // one twice.
-    this.#writing = new OutgoingEpoch(0, undefined, EMPTY, retry?.sequenceNumber)
+    this.#epochs = new OutgoingEpochs(new OutgoingEpoch(0, undefined, EMPTY, retry?.sequenceNumber))
   }
 
   /** When `expire` is to be called, in ms; undefined for never. */
   get deadline(): number | undefined {
-    const times = [this.#flights.deadline, this.#acknowledgements.due].filter(time => time !== undefined)
+    const due = this.#epochs.isCurrentReadable ? this.#acknowledgements.due : undefined
+    const times = [this.#flights.deadline, due].filter(time => time !== undefined)
     return this.state === 'closed' || times.length === 0 ? undefined : Math.min(...times)
   }
 
   /** The most application data that one datagram takes, in bytes. It can become less. */
   get maxData(): number {
-    return Math.min(this.#datagrams.mtu - this.#writing.overhead, this.#maxContent)
+    return Math.min(this.#datagrams.mtu - this.#epochs.current.overhead, this.#maxContent)
   }
 
   /** Begins the handshake: a client sends its ClientHello. */
@@ -112,6 +110,10 @@ export class DtlsConnection extends Connection {
         if (!this.isReadable) return
         isNewest ||= record.isNewest
         this.#readRecord(record)
+      }
+      // RFC 9147 §7.1: what was to bring the keys may be lost, and the server hears of it so before its timer expires.
+      if (this.#reader.lacksKeys && this.#isVersionKnown) {
+        this.#acknowledgements.scheduleEmpty(now, this.#acknowledgementDelay)
       }
     })
     return isNewest
@@ -142,19 +144,34 @@ export class DtlsConnection extends Connection {
       throw new MisuseError(`a datagram takes ${this.maxData} bytes of application data, not ${data.length}`)
     }
     this.#at(now, () => {
-      if (this.#owesKeyUpdate || this.#writing.sequenceNumber >= this.keyLimit / 2) this.#sendKeyUpdate(false)
-      if (this.#writing.sequenceNumber >= this.keyLimit) {
+      const epoch = this.#epochs.current
+      if (epoch.sequenceNumber >= this.keyLimit / 2) this.#keyUpdates.want(false)
+      if (this.#keyUpdates.answer()) {
+        this.#renewKeys()
+        this.#flush()
+      }
+      if (epoch.sequenceNumber >= this.keyLimit) {
         throw new Error('the peer has not acknowledged a key_update while a key could still be used')
       }
-      this.#datagrams.add(this.#writing.write(ContentType.application_data, data))
+      this.#datagrams.add(epoch.write(ContentType.application_data, data))
     })
   }
 
-  /** Replaces our writing keys once the peer has acknowledged that (RFC 9147 §8). While it has not, this does nothing.
+  /** Replaces our writing keys once the peer has acknowledged that, and all before it (RFC 9147 §8). While it has not,
+   *  this does nothing.
    *  @param requestsPeer whether the peer is to replace its own too */
   updateKeys(requestsPeer: boolean, now: number): void {
     if (!this.isWritable) throw new MisuseError('there are no keys to update')
-    this.#at(now, () => this.#sendKeyUpdate(requestsPeer))
+    this.#at(now, () => this.#keyUpdates.want(requestsPeer))
+  }
+
+  /** More is known of the path than when the options were chosen: the largest datagram that it takes, and how long an
+   *  answer is waited for at first (RFC 9147 §4.4, RFC 9147 §5.8.2).   @throws MisuseError if a value is too small */
+  adapt({ mtu, retransmitAfter }: Path): void {
+    if (mtu !== undefined) this.#datagrams.mtu = checkedMtu(mtu)
+    if (retransmitAfter === undefined) return
+    this.#flights.adapt(checkedInterval(retransmitAfter))
+    this.#acknowledgements.adapt(this.#acknowledgementDelay)
   }
 
   /** Asks the peer for connection IDs to use later (RFC 9147 §9). @throws MisuseError if it wants none */
@@ -168,7 +185,7 @@ export class DtlsConnection extends Connection {
    *  connection (RFC 9147 §9). @returns whether the peer has given us another */
   changeConnectionId(): boolean {
     const isChanged = this.#connectionIds.advance()
-    this.#writing.connectionId = this.#connectionIds.current
+    this.#epochs.current.connectionId = this.#connectionIds.current
     return isChanged
   }
 
@@ -180,7 +197,7 @@ export class DtlsConnection extends Connection {
   // What the handshake asks of the layer below.
 
   send(message: Uint8Array): void {
-    this.#add(message)
+    if (!this.#keyUpdates.hold(message)) this.#add(message)
   }
 
   endFlight(): void {
@@ -238,6 +255,8 @@ export class DtlsConnection extends Connection {
     else if (type === ContentType.alert) this.#readAlert(number, content)
     else if (type !== ContentType.application_data) {
       throw new ProtocolError('unexpected_message', `a protected record holds content type ${type}`)
+    } else if (number.epoch < epochNumber.application) {
+      throw new ProtocolError('unexpected_message', 'application data came under the keys of the handshake')
     } else if (this.state === 'open' && content.length > 0) {
       // What comes earlier has overtaken something, and is lost as any datagram may be.
       this.emit({ type: 'data', data: content })
@@ -245,31 +264,43 @@ export class DtlsConnection extends Connection {
   }
 
   #readHandshake(number: RecordNumber, content: Uint8Array): void {
-    const fragments = this.#fragmentsOf(number, content)
-    const level = levelOf(number.epoch)
-    if (level === epochNumber.handshake) this.#surelyRead = undefined
-    let isKept = fragments.length > 0
-    let isUrgent = false
-    let isRepeated = false
-    for (const fragment of fragments) {
-      const isOld = fragment.messageSeq < this.#reassembly.next
-      const outcome = isOld || level === levelOf(this.#reader.epoch) ? this.#reassembly.add(fragment, level) : 'dropped'
-      if (outcome === 'dropped') isKept = false
-      if (outcome === 'old') isRepeated = true
-      // The peer waits for nothing else before it uses new keys (RFC 9147 §8).
-      if (outcome === 'old' || outcome === 'ahead' || fragment.type === HandshakeType.key_update) isUrgent = true
+    const { epoch } = number
+    const fragments = this.#listIn(number, () => readFragments(content))
+    const outcomes = fragments.map(fragment => this.#readFragment(fragment, epoch))
+    // A client that answers in its first protected epoch has read all of our flight.
+    if (epoch === epochNumber.handshake) this.#epochs.confirm(epochNumber.application)
+    // RFC 9147 §7: what is dropped must not be acknowledged.
+    if (outcomes.length > 0 && !outcomes.includes('dropped') && !this.#isAnswered(number))
+      this.#acknowledgements.add(number, outcomes.includes('new'))
+    if (this.isShakingHands) {
+      if (outcomes.includes('old')) this.#flights.repeat(this.#now)
+      // RFC 9147 §7.2: a part of the answer shows that all was received that is answered. A server that keeps nothing
+      // may have answered the first ClientHello, and not send its HelloRetryRequest again.
+      if (outcomes.includes('new') && this.#isVersionKnown) this.#flights.acknowledgeAll()
     }
-    if (isKept) this.#oweAcknowledgement(number, isUrgent)
-    if (isRepeated && this.isShakingHands) this.#flights.repeat(this.#now)
     this.#readMessages()
   }
 
-  #fragmentsOf(number: RecordNumber, content: Uint8Array): readonly Fragment[] {
+  #readFragment(fragment: Fragment, epoch: number): 'old' | 'new' | 'dropped' {
+    // RFC 8446 §5.1: messages do not go on under older keys. What is plain may be anybody's.
+    if (fragment.messageSeq >= this.#reassembly.next && epoch < this.#reader.epoch) {
+      if (epoch === 0) return 'dropped'
+      throw new ProtocolError('unexpected_message', 'a handshake message came under keys that have been replaced')
+    }
+    return this.#reassembly.add(fragment, epoch)
+  }
+
+  /** Whether the peer speaks DTLS 1.3 for sure: one of its hellos has been read. */
+  get #isVersionKnown(): boolean {
+    return this.#reassembly.next > 0
+  }
+
+  #listIn<T>({ epoch }: RecordNumber, read: () => readonly T[]): readonly T[] {
     try {
-      return readFragments(content)
+      return read()
     } catch (error) {
       // A plain record may be anybody's.
-      if (number.epoch === 0 && error instanceof DecodeError) return []
+      if (epoch === 0 && error instanceof DecodeError) return []
       throw error
     }
   }
@@ -290,13 +321,13 @@ export class DtlsConnection extends Connection {
   protected onComplete(): void {
     this.#reader.refusePlain()
     // RFC 9147 §7.1: nothing else would tell the client that its last flight has come.
-    if (this.side === 'server') this.#acknowledgements.hurry(this.#now)
+    if (this.side === 'server') this.#acknowledgements.schedule(this.#now, 0)
   }
 
   protected override readFurther(message: Message): boolean {
     if (message.type === HandshakeType.new_connection_id) {
       this.#connectionIds.take(message)
-      this.#writing.connectionId = this.#connectionIds.current
+      this.#epochs.current.connectionId = this.#connectionIds.current
     } else if (message.type === HandshakeType.request_connection_id) {
       const answer = this.#connectionIds.answer(message)
       this.#reader.expectConnectionIds(this.#connectionIds.own)
@@ -307,11 +338,17 @@ export class DtlsConnection extends Connection {
     return true
   }
 
-  #readAcknowledgement({ epoch }: RecordNumber, content: Uint8Array): void {
+  #readAcknowledgement(number: RecordNumber, content: Uint8Array): void {
+    const { epoch } = number
+    if (!this.#isVersionKnown) return
     // RFC 9147 §7: during the handshake it comes under the keys of what it acknowledges, or newer ones; later each side
     // counts its own epochs.
-    const numbers = decodeAcknowledgement(content).filter(acknowledged => levelOf(acknowledged.epoch) <= levelOf(epoch))
-    this.#flights.acknowledge(numbers, this.#now)
+    const numbers = this.#listIn(number, () => decodeAcknowledgement(content))
+    if (numbers.length === 0) this.#flights.hurry(this.#now)
+    this.#flights.acknowledge(
+      numbers.filter(acknowledged => epoch >= epochNumber.application || acknowledged.epoch <= epoch),
+      this.#now,
+    )
   }
 
   #readAlert({ epoch }: RecordNumber, content: Uint8Array): void {
@@ -322,6 +359,9 @@ export class DtlsConnection extends Connection {
       if (epoch === 0) return
       throw new ProtocolError('decode_error', 'an alert has two bytes')
     }
+    if (level !== WARNING && level !== FATAL) {
+      throw new ProtocolError('illegal_parameter', `an alert has level ${level}`)
+    }
     this.readAlert(description)
   }
 
@@ -330,55 +370,58 @@ export class DtlsConnection extends Connection {
   /** Adds a message to the flight. @param onAcknowledged called when the peer has got it */
   #add(message: Uint8Array, onAcknowledged?: () => void): void {
     this.observeSent(message)
-    this.#flights.add(message, this.#writing, onAcknowledged)
+    this.#flights.add(message, this.#epochs.current, onAcknowledged)
   }
 
   /** Sends what is to be sent now. */
   #flush(): void {
-    const acknowledgement = this.#acknowledgements.take(this.#now)
-    // A client without keys of its own has received nothing that could be acknowledged.
-    if (acknowledgement && this.#writing.number > 0) {
-      this.#datagrams.add(this.#writing.write(ContentType.ack, acknowledgement))
-    }
-    this.#flights.transmit(this.#datagrams, this.pause !== undefined, this.#now)
+    const epochs = this.#epochs
+    if (epochs.isCurrentReadable) this.#acknowledge(epochs.current)
+    // A client that waits has keys, and acknowledges; a server's client may have none.
+    const mayBePart = this.pause !== undefined && this.side === 'server'
+    if (!this.#flights.transmit(this.#datagrams, mayBePart, this.#now)) return
+    epochs.confirm(epochNumber.handshake)
+    if (mayBePart) this.#acknowledgements.forget()
   }
 
-  /** @param isUrgent whether the peer is better told at once: something is missing, or was sent for nothing
-   *  (RFC 9147 §7.1) */
-  #oweAcknowledgement(number: RecordNumber, isUrgent: boolean): void {
-    // A client that sends plain records has no keys for our ACK.
-    if (this.side === 'server' && number.epoch === 0) return
-    const at = isUrgent ? this.#now : this.#now + this.#flights.interval / 4
-    this.#acknowledgements.owe(number, at, this.#now)
+  #acknowledge(epoch: OutgoingEpoch): void {
+    if (this.#isVersionKnown) this.#acknowledgements.schedule(this.#now, this.#acknowledgementDelay)
+    const content = this.#acknowledgements.take(this.#now, this.#datagrams.mtu - epoch.overhead)
+    if (content) this.#datagrams.add(epoch.write(ContentType.ack, content))
+  }
+
+  /** RFC 9147 §7.1: how long the rest of a flight is waited for. */
+  get #acknowledgementDelay(): number {
+    return this.#flights.interval / 4
+  }
+
+  /** Whether the peer has been answered that sent it: a server's flight follows a plain ClientHello. */
+  #isAnswered({ epoch }: RecordNumber): boolean {
+    return this.side === 'server' && epoch === 0 && this.#epochs.current.number > 0
   }
 
   // Keys.
 
   #changeReadingKeys(number: number, secret: TrafficSecret, suite: Suite): void {
-    // After the handshake its messages go on under any keys.
-    if (this.isShakingHands) this.#reassembly.changeLevel()
-    const protection = new RecordProtection(secret, suite)
-    this.#reader.protect(number, protection, suite.aead.failureLimit, this.#now + OLD_KEYS_KEPT)
+    this.#reassembly.changeLevel()
+    this.#reader.protect(number, new RecordProtection(secret, suite), suite.aead.failureLimit)
     this.#readSecret = secret
   }
 
   #changeWritingKeys(number: number, secret: TrafficSecret, suite: Suite): void {
-    if (this.side === 'server' && number === epochNumber.application) this.#surelyRead = this.#writing
-    this.#writing = new OutgoingEpoch(number, new RecordProtection(secret, suite), this.#connectionIds.current)
+    const epoch = new OutgoingEpoch(number, new RecordProtection(secret, suite), this.#connectionIds.current)
+    // A server's client has to show that it can read its flight; all other keys answer something.
+    this.#epochs.add(epoch, this.side === 'client' || number > epochNumber.application)
     this.#writeSecret = secret
   }
 
-  #sendKeyUpdate(requestUpdate: boolean): void {
-    if (this.#isUpdatingKeys) return
-    this.#isUpdatingKeys = true
-    this.#owesKeyUpdate = false
-    if (requestUpdate) this.#hasAskedForKeyUpdate = true
-    const { number } = this.#writing
-    this.#add(encodeMessage(HandshakeType.key_update, KeyUpdate, { requestUpdate }), () => {
+  #sendKeyUpdate(update: { readonly requestUpdate: boolean }): void {
+    this.#add(encodeMessage(HandshakeType.key_update, KeyUpdate, update), () => {
       // RFC 9147 §8: new keys only once the peer has acknowledged that they come.
-      this.#isUpdatingKeys = false
       const { suite } = this.established ?? {}
-      if (suite && this.#writeSecret) this.#changeWritingKeys(number + 1, this.#writeSecret.next(), suite)
+      if (!suite || !this.#writeSecret) return
+      this.#changeWritingKeys(this.#epochs.current.number + 1, this.#writeSecret.next(), suite)
+      for (const message of this.#keyUpdates.done()) this.sendAlone(message)
     })
     this.endFlight()
   }
@@ -388,16 +431,16 @@ export class DtlsConnection extends Connection {
     if (!suite || !this.#readSecret) throw new Error('there are no keys to update')
     const { requestUpdate } = decodeMessage(KeyUpdate, message)
     this.#changeReadingKeys(this.#reader.epoch + 1, this.#readSecret.next(), suite)
-    this.#hasAskedForKeyUpdate = false
-    if (requestUpdate) this.#owesKeyUpdate = true
+    this.#keyUpdates.readPeers(requestUpdate)
   }
 
   /** Replaces keys where that is due. */
   #renewKeys(): void {
     if (!this.isWritable) return
-    if (this.#owesKeyUpdate) this.#sendKeyUpdate(false)
     // The limits of RFC 9147 §4.5.3 are the writer's to keep; a peer that is about to miss them is reminded once.
-    if (this.#reader.sequenceNumber >= this.keyLimit && !this.#hasAskedForKeyUpdate) this.#sendKeyUpdate(true)
+    if (this.#reader.sequenceNumber >= this.keyLimit) this.#keyUpdates.wantPeers()
+    const update = this.#keyUpdates.take(this.#flights.isIdle)
+    if (update) this.#sendKeyUpdate(update)
   }
 
   /** Runs a step at a time, and sends what came of it. */
@@ -412,10 +455,7 @@ export class DtlsConnection extends Connection {
   }
 
   protected sendAlert(level: number, description: number): void {
-    // The keys of an alert may be in messages that have not been sent yet.
-    this.#flights.hasten(this.#datagrams)
-    const epoch = this.#surelyRead ?? this.#writing
-    this.#datagrams.add(epoch.write(ContentType.alert, Uint8Array.of(level, description)))
+    this.#datagrams.add(this.#epochs.readable.write(ContentType.alert, Uint8Array.of(level, description)))
   }
 
   protected release(): void {
@@ -435,10 +475,5 @@ export type ServerArguments = [side: 'server', config: ServerConfig, options?: D
 
 /** Handshake messages that wait for an earlier one, beside a certificate, in bytes. */
 const MAX_WAITING = 2 ** 16
-/** ms: twice the default MSL, for which RFC 9147 §5.8.1 wants a server to answer what was sent under old keys. */
-const OLD_KEYS_KEPT = 240_000
-
-/** Under which keys a handshake message may go on: before, during and after the handshake. */
-function levelOf(epoch: number): number {
-  return Math.min(epoch, epochNumber.application)
-}
+const WARNING = 1
+const FATAL = 2

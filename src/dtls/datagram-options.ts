@@ -27,11 +27,14 @@ export interface DatagramOptions {
   readonly retry?: { readonly sent: SentRetry; readonly sequenceNumber: number }
 }
 
+/** What is known of a path. */
+export type Path = Pick<DatagramOptions, 'mtu' | 'retransmitAfter'>
+
 /** The options with their defaults. @throws MisuseError if one is too small */
 export function completeOptions(options: DatagramOptions) {
   return {
-    mtu: atLeast(MIN_MTU, options.mtu ?? 1200, 'a datagram has', 'bytes'),
-    retransmitAfter: atLeast(1, options.retransmitAfter ?? 1000, 'an answer is waited for', 'ms'),
+    mtu: checkedMtu(options.mtu ?? 1200),
+    retransmitAfter: checkedInterval(options.retransmitAfter ?? 1000),
     maxRetransmissions: options.maxRetransmissions ?? 12,
     recordsPerKey: atLeast(4, options.recordsPerKey ?? Number.MAX_SAFE_INTEGER, 'a key protects', 'records'),
     failuresPerKey: options.failuresPerKey ?? Number.MAX_SAFE_INTEGER,
@@ -40,7 +43,15 @@ export function completeOptions(options: DatagramOptions) {
   }
 }
 
-const MIN_MTU = 128
+/** @throws MisuseError if it is too small */
+export function checkedMtu(mtu: number): number {
+  return atLeast(128, mtu, 'a datagram has', 'bytes')
+}
+
+/** @throws MisuseError if it is too short */
+export function checkedInterval(retransmitAfter: number): number {
+  return atLeast(1, retransmitAfter, 'an answer is waited for', 'ms')
+}
 
 function atLeast(least: number, value: number, what: string, unit: string): number {
   if (value >= least) return Math.floor(value)

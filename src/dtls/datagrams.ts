@@ -3,6 +3,7 @@ import { join } from '../bytes/index.js'
 /** Puts records into datagrams, as many into each as it may hold. */
 export class Datagrams {
   #mtu: number
+  #isKnown = false
   #complete: Uint8Array[] = []
   #records: Uint8Array[] = []
   #length = 0
@@ -16,11 +17,17 @@ export class Datagrams {
     return this.#mtu
   }
 
-  /** Tries smaller ones.   @param length of what does not come through: what fits into a smaller one did not fail for its
+  /** The largest that the path takes, now that it is known. */
+  set mtu(mtu: number) {
+    this.#mtu = mtu
+    this.#isKnown = true
+  }
+
+  /** Tries smaller ones, unless it is known what the path takes.   @param length of what does not come through: what fits into a smaller one did not fail for its
    *  size */
   shrink(length: number): void {
     const lower = LOWER_MTUS.find(mtu => mtu < this.#mtu)
-    if (lower !== undefined && length > lower / 2) this.#mtu = lower
+    if (!this.#isKnown && lower !== undefined && length > lower / 2) this.#mtu = lower
   }
 
   /** How many bytes the datagram has room for that is being filled. */

@@ -63,6 +63,8 @@ export class Flights {
   #partAt: number | undefined
   /** When something of the flight was sent last. */
   #sentAt = 0
+  /** Whether the peer has asked for it to be sent again before its time. */
+  #isHurried = false
 
   /** @param messageSeq of the first message */
   constructor(messageSeq: number, retransmitAfter: number, maxRetransmissions: number) {
@@ -76,9 +78,19 @@ export class Flights {
     return this.#timer.deadline ?? part
   }
 
+  /** Whether the peer has got everything. */
+  get isIdle(): boolean {
+    return this.#outbox.isEmpty
+  }
+
   /** How long an answer is waited for now. */
   get interval(): number {
     return this.#timer.interval
+  }
+
+  /** The path takes longer than was thought, or not as long: an answer is waited for so long at first. */
+  adapt(retransmitAfter: number): void {
+    this.#timer.initial = retransmitAfter
   }
 
   /** The largest content of a protected record. */
@@ -95,28 +107,28 @@ export class Flights {
 
   /** The flight is whole. */
   complete(): void {
+    if (this.#isComplete) return
     this.#isComplete = true
     this.#isNew = true
+    this.#isHurried = false
     this.#partAt = undefined
   }
 
   /** Sends what is to be sent, and waits for the answer.
-   *  @param isWaiting whether the handshake waits for the world: if it does for long, what there is of a flight tells the
-   *  peer that it was heard */
-  transmit(datagrams: Datagrams, isWaiting: boolean, now: number): void {
-    if (this.#outbox.isEmpty || !(this.#isComplete || this.#isPartDue(isWaiting, now))) return
-    if (this.#outbox.transmit(datagrams)) this.#sentAt = now
+   *  @param mayBePart whether the handshake waits for the world, and the peer could not read an ACK: if it does for long,
+   *  what there is of a flight tells the peer that it was heard
+   *  @returns whether anything was sent */
+  transmit(datagrams: Datagrams, mayBePart: boolean, now: number): boolean {
+    if (this.#outbox.isEmpty || !(this.#isComplete || this.#isPartDue(mayBePart, now))) return false
+    const hasSent = this.#outbox.transmit(datagrams)
+    if (hasSent) this.#sentAt = now
     if (this.#isComplete && (this.#isNew || this.#timer.deadline === undefined)) this.#timer.start(now)
     if (this.#isComplete) this.#isNew = false
+    return hasSent
   }
 
-  /** Sends what was never sent, whether the flight is whole or not: there will be no more of it. */
-  hasten(datagrams: Datagrams): void {
-    if (!this.#isComplete) this.#outbox.transmit(datagrams)
-  }
-
-  #isPartDue(isWaiting: boolean, now: number): boolean {
-    if (!isWaiting) return false
+  #isPartDue(mayBePart: boolean, now: number): boolean {
+    if (!mayBePart) return false
     this.#partAt ??= now + this.#timer.interval / 4
     if (now < this.#partAt) return false
     this.#partAt = Number.POSITIVE_INFINITY
@@ -145,10 +157,20 @@ export class Flights {
     if (this.#partAt !== undefined) this.#partAt = now
   }
 
+  /** The peer is there, but cannot read what it gets, for something is missing (RFC 9147 §7.1). It may say so once between
+   *  two expirations, for so may anybody else. */
+  hurry(now: number): void {
+    if (this.#isHurried || this.#timer.deadline === undefined || now - this.#sentAt < this.#timer.interval / 4) return
+    this.#isHurried = true
+    this.#outbox.lose()
+    this.#timer.postpone(now)
+  }
+
   /** Does what is due. @returns whether the peer is still to be hoped for */
   expire(datagrams: Datagrams, now: number): boolean {
     if (this.#timer.deadline === undefined || now < this.#timer.deadline) return true
     this.#timer.backOff(now)
+    this.#isHurried = false
     // RFC 9147 §4.4: smaller datagrams may come through where these did not.
     if (this.#timer.count >= PATIENCE) datagrams.shrink(this.#outbox.length)
     this.#outbox.lose()

@@ -32,7 +32,6 @@ export function readFragments(content: Uint8Array): readonly Fragment[] {
     const offset = reader.uint24()
     const data = reader.bytes(reader.uint24())
     if (offset + data.length > length) throw new DecodeError('a fragment goes beyond the end of its message')
-    if (data.length === 0 && length > 0) throw new DecodeError('a fragment holds nothing')
     fragments.push({ type, length, messageSeq, offset, data })
   } while (!reader.isAtEnd)
   return fragments

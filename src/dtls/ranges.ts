@@ -13,13 +13,15 @@ export class Ranges {
     return first !== undefined && first.from === 0 && first.to >= length
   }
 
-  add(from: number, to: number): void {
-    if (from >= to) return
+  /** @returns whether any of it was not there */
+  add(from: number, to: number): boolean {
+    if (from >= to) return false
     const before = this.#ranges.filter(range => range.to < from)
     const after = this.#ranges.filter(range => range.from > to)
     const touching = this.#ranges.slice(before.length, this.#ranges.length - after.length)
     const joined = { from: Math.min(from, touching[0]?.from ?? from), to: Math.max(to, touching.at(-1)?.to ?? to) }
     this.#ranges = [...before, joined, ...after]
+    return lengthOf([joined]) > lengthOf(touching)
   }
 
   remove(from: number, to: number): void {
@@ -45,6 +47,10 @@ export class Ranges {
     for (const { from, to } of [...a.#ranges, ...b.#ranges]) all.remove(from, to)
     return all.#ranges
   }
+}
+
+function lengthOf(ranges: readonly Range[]): number {
+  return ranges.reduce((sum, { from, to }) => sum + to - from, 0)
 }
 
 /** Bytes `from` to `to`, the last one not included. */

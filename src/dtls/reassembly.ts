@@ -26,9 +26,8 @@ export class Reassembly {
 
   /** Takes a fragment.
    *  @param level which keys protected it: a message is not put together from what came under different ones
-   *  @returns `old` if its message has been taken before, `ahead` if another has to come first, `dropped` if there is no
-   *  room for it   @throws ProtocolError if it contradicts another fragment, or its message is too long */
-  add(fragment: Fragment, level: number): 'old' | 'next' | 'ahead' | 'dropped' {
+   *  @returns `old` if it brings nothing that was not there, `dropped` if there is no room for it   @throws ProtocolError if it contradicts another fragment, or its message is too long */
+  add(fragment: Fragment, level: number): 'old' | 'new' | 'dropped' {
     const { type, length, messageSeq, offset, data } = fragment
     if (messageSeq < this.#next) return 'old'
     if (messageSeq >= this.#next + MAX_MESSAGES) return 'dropped'
@@ -39,8 +38,7 @@ export class Reassembly {
     if (message.type !== type || message.length !== length) {
       throw new ProtocolError('illegal_parameter', `fragments of one message disagree about what it is`)
     }
-    if (!message.add(offset, data)) return 'dropped'
-    return messageSeq === this.#next ? 'next' : 'ahead'
+    return message.add(offset, data)
   }
 
   #begin({ type, length, messageSeq }: Fragment, level: number): PartialMessage | undefined {
@@ -106,13 +104,13 @@ class PartialMessage {
     return this.length === 0 || this.#received.covers(this.length)
   }
 
-  /** @returns whether it was taken */
-  add(offset: number, data: Uint8Array): boolean {
-    if (this.isComplete) return true
-    if (this.#received.count >= MAX_RANGES) return false
+  add(offset: number, data: Uint8Array): 'old' | 'new' | 'dropped' {
+    // An empty message is there with its header.
+    if (this.length === 0) return 'new'
+    if (this.isComplete) return 'old'
+    if (this.#received.count >= MAX_RANGES) return 'dropped'
     this.raw.set(data, HEADER_LENGTH + offset)
-    this.#received.add(offset, offset + data.length)
-    return true
+    return this.#received.add(offset, offset + data.length) ? 'new' : 'old'
   }
 }
 
@@ -120,4 +118,4 @@ const HEADER_LENGTH = 4
 /** How many messages may wait: more than there are in a flight. */
 const MAX_MESSAGES = 16
 /** How many pieces of a message may wait, with gaps between them. */
-const MAX_RANGES = 256
+const MAX_RANGES = 1024

@@ -48,5 +48,5 @@ export class RecordProtection {
   }
 }
 
-/** The least bytes of a protected payload: a type, a tag, and enough for a mask. */
-export const MIN_PAYLOAD = TAG_LENGTH + 1
+/** The least bytes of a protected payload: a tag, which is enough for a mask. */
+export const MIN_PAYLOAD = TAG_LENGTH

@@ -10,6 +10,7 @@ export class RecordReader {
   /** The protected epochs whose records are taken, the newest last. */
   #epochs: IncomingEpoch[] = []
   #takesPlain = true
+  #lacksKeys = false
   #connectionIds: readonly Uint8Array[] = []
   /** The largest inner plaintext that we take, content type included. */
   #limit = MAX_CONTENT + 1
@@ -31,14 +32,17 @@ export class RecordReader {
     return this.#epochs.at(-1)?.window.next ?? 0
   }
 
-  /** Takes records of another epoch from here on, and those of the epochs before it until `now` passes `oldUntil`, for
-   *  they may have been overtaken (RFC 9147 §4.2.1).
-   *  @param oldUntil ms */
-  protect(number: number, protection: RecordProtection, failureLimit: number, oldUntil: number): void {
-    const newest = this.#epochs.at(-1)
-    if (newest) newest.until = oldUntil
+  /** Takes records of another epoch from here on. Those of the epochs before it may have been overtaken
+   *  (RFC 9147 §4.2.1); they are taken until one of the new epoch has come, for the peer may not know that we have its
+   *  keys (RFC 9147 §8), and for a while after that. */
+  protect(number: number, protection: RecordProtection, failureLimit: number): void {
     // Two bits of the epoch are sent, so that of four epochs in a row one would be taken for another.
     this.#epochs = [...this.#epochs.slice(-2), new IncomingEpoch(number, protection, failureLimit)]
+  }
+
+  /** Whether a record of the last datagram was under keys, of which there are none yet. */
+  get lacksKeys(): boolean {
+    return this.#lacksKeys
   }
 
   /** Takes no plain records any more. */
@@ -66,11 +70,12 @@ export class RecordReader {
    *  @param now ms   @throws ProtocolError if a genuine record is not as it should be, or too many are not genuine */
   *read(datagram: Uint8Array, now: number): Generator<Record, void> {
     this.#epochs = this.#epochs.filter(({ until }) => now < until)
+    this.#lacksKeys = false
     for (let rest = datagram; rest.length > 0; ) {
       const found = (rest[0] & 0b1110_0000) === 0b0010_0000 ? this.#findSealed(rest) : findPlain(rest)
       if (!found) return
       rest = rest.subarray(found.length)
-      const record = 'header' in found ? this.#open(found) : this.#takesPlain ? found.record : undefined
+      const record = 'header' in found ? this.#open(found, now) : this.#takesPlain ? found.record : undefined
       if (record) yield record
     }
   }
@@ -106,7 +111,8 @@ export class RecordReader {
     }
   }
 
-  #open({ epochBits, header, numberAt, numberLength, payload }: SealedRecord): Record | undefined {
+  #open({ epochBits, header, numberAt, numberLength, payload }: SealedRecord, now: number): Record | undefined {
+    this.#lacksKeys ||= this.#epochs.length === 0
     const epoch = this.#epochs.findLast(({ number }) => (number & 3) === epochBits)
     if (!epoch || payload.length < MIN_PAYLOAD || payload.length > MAX_CONTENT + 256) return undefined
     const field = header.subarray(numberAt, numberAt + numberLength)
@@ -122,9 +128,14 @@ export class RecordReader {
     }
     const isNewest = epoch === this.#epochs.at(-1) && sequenceNumber >= epoch.window.next
     epoch.window.accept(sequenceNumber)
+    for (const old of this.#epochs)
+      if (old.number < epoch.number) old.until = Math.min(old.until, now + OLD_EPOCHS_KEPT)
     return { ...innerContent(inner, this.#limit), number: { epoch: epoch.number, sequenceNumber }, isNewest }
   }
 }
+
+/** ms: twice the default MSL, for which RFC 9147 §5.8.1 wants a server to answer what was sent under old keys. */
+const OLD_EPOCHS_KEPT = 240_000
 
 class IncomingEpoch {
   readonly number: number
@@ -162,7 +173,7 @@ export function findPlain(
   const length = PLAIN_HEADER_LENGTH + view.getUint16(11)
   if (length > bytes.length || length > PLAIN_HEADER_LENGTH + MAX_CONTENT) return undefined
   const type = bytes[0]
-  const isWelcome = type === ContentType.alert || type === ContentType.handshake
+  const isWelcome = type === ContentType.alert || type === ContentType.handshake || type === ContentType.ack
   if (!isWelcome || view.getUint16(3) !== 0) return { length, record: undefined }
   const sequenceNumber = view.getUint16(5) * 2 ** 32 + view.getUint32(7)
   const content = bytes.slice(PLAIN_HEADER_LENGTH, length)

@@ -1,27 +1,34 @@
 /** When a flight is sent again (RFC 9147 §5.8.2): after a second, then after twice as long each time. All times in ms. */
 export class RetransmissionTimer {
-  /** How long it waits at first. */
-  readonly initial: number
   readonly #maxCount: number
-  #interval: number
+  #initial: number
   #count = 0
-  #deadline: number | undefined
+  #startedAt: number | undefined
 
   /** @param maxCount how often a flight is sent again before the peer is given up */
   constructor(initial: number, maxCount: number) {
-    this.initial = initial
-    this.#interval = initial
+    this.#initial = initial
     this.#maxCount = maxCount
+  }
+
+  /** How long it waits at first. */
+  get initial(): number {
+    return this.#initial
+  }
+
+  /** The path takes longer than was thought, or not as long. It counts for what is waited for now, too. */
+  set initial(initial: number) {
+    this.#initial = initial
   }
 
   /** When it expires; undefined while nothing is waited for. */
   get deadline(): number | undefined {
-    return this.#deadline
+    return this.#startedAt === undefined ? undefined : this.#startedAt + this.interval
   }
 
   /** How long it waits now. */
   get interval(): number {
-    return this.#interval
+    return Math.min(this.#initial * 2 ** this.#count, MAX_INTERVAL)
   }
 
   /** How often in a row it has expired. */
@@ -36,26 +43,24 @@ export class RetransmissionTimer {
 
   /** A flight has been sent for the first time, or the peer has shown that it is there. */
   start(now: number): void {
-    this.#interval = this.initial
     this.#count = 0
-    this.#deadline = now + this.#interval
+    this.#startedAt = now
   }
 
   /** It has expired: the next interval is twice as long. */
   backOff(now: number): void {
     this.#count++
-    this.#interval = Math.min(this.#interval * 2, MAX_INTERVAL)
-    this.#deadline = now + this.#interval
+    this.#startedAt = now
   }
 
   /** What it waits for has been done already: it waits as long again, if it does at all. */
   postpone(now: number): void {
-    if (this.#deadline !== undefined) this.#deadline = now + this.#interval
+    if (this.#startedAt !== undefined) this.#startedAt = now
   }
 
   stop(): void {
-    this.#deadline = undefined
     this.#count = 0
+    this.#startedAt = undefined
   }
 }
 
