@@ -66,14 +66,14 @@ export function* checkAuthentication(
     throw new ProtocolError('unsupported_certificate', `certificate type ${certificateType} brings no key`)
   }
   // What a plug brings is its own to keep: for sessions and for people the key says who it is.
-  const chain = isOurs ? entries.map(({ data }) => Uint8Array.from(data)) : [publicKey.spki]
+  const chain = isOurs ? entries.map(({ data }) => new Uint8Array(data)) : [publicKey.spki]
   const ocspResponse = entries[0]?.extensions.get(statusRequest.certificate)?.response
   return {
     certificateType,
     chain,
     publicKey,
     signatureScheme: undefined,
-    ocspResponse: ocspResponse && Uint8Array.from(ocspResponse),
+    ocspResponse: ocspResponse && new Uint8Array(ocspResponse),
     authorizationError,
   }
 }

@@ -14,6 +14,7 @@ import { Extensions, type ExtensionValue, extensionValue } from './extension-tab
 import * as ext from './extensions.js'
 import { type Grease, grease } from './grease.js'
 import { HandshakeState } from './handshake-state.js'
+import { HandshakeView } from './handshake-view.js'
 import type { KeyLog } from './key-log.js'
 import { receive, type Step, until } from './machine.js'
 import {
@@ -76,20 +77,15 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     carrier.settleEarlyData(isEarlyDataAccepted)
     if (!isEarlyDataAccepted) carrier.protect('write', 'handshake', handshake.client, suite)
   }
-  const view: View = {
+  const view = new HandshakeView(hs.carrier, handshake.exporter, {
     side: 'client',
-    version: carrier.protocol.version,
     suite,
     group: reply.share.group,
     serverName: config.serverName,
     clientHello: sent.extensions,
     serverCertificateType: extensions.get(ext.serverCertificateType.encrypted_extensions),
     clientCertificateType: extensions.get(ext.clientCertificateType.encrypted_extensions),
-    get signal() {
-      return carrier.signal
-    },
-    handshakeExporter: (label, context, length) => handshake.exporter.derive(label, context, length),
-  }
+  })
   const authenticator = psk === undefined ? 'certificate' : psk.session ? 'session' : 'external_psk'
   const accepted = config.plug?.accept(view, extensions, authenticator)
 
@@ -115,8 +111,8 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   carrier.endFlight()
   carrier.protect('write', 'application', main.client, suite)
 
+  const { transcriptHash, resumption } = hs.complete(main.secret)
   return {
-    ...hs.complete(main),
     version: carrier.protocol.version,
     suite,
     group: reply.share.group,
@@ -130,7 +126,10 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
     ticketAgeSkewSeconds: undefined,
     peer,
     peerChain: peer ?? sessionChain(psk),
+    exporter: main.exporter,
+    resumption,
     authenticatedAt: psk?.session ? Number(psk.session.authenticatedAt) : config.now(),
+    transcriptHash,
   }
 }
 

@@ -85,9 +85,9 @@ export interface ServerConfig extends CommonConfig {
   /** Whether change_cipher_spec is sent to clients too that do not ask for it (RFC 8446 §D.4). */
   readonly middleboxCompatibility?: boolean
   /** Chooses the application protocol instead of `alpn`, for a client that offers some; null: there is none. */
-  readonly selectAlpn?: (offered: readonly string[], serverName: string | undefined) => string | null
+  readonly selectAlpn?: ((offered: readonly string[], serverName: string | undefined) => string | null) | undefined
   /** Looks up external PSKs that `preSharedKeys` does not list. */
-  readonly findPreSharedKey?: (identity: Uint8Array) => ExternalPsk | null
+  readonly findPreSharedKey?: ((identity: Uint8Array) => ExternalPsk | null) | undefined
   /** Whether the client of a ticket is still one that would be let in; asked before the ticket is resumed.
    *  @param suite the one that would be chosen without the ticket */
   readonly acceptsTicket?: (ticket: TicketState, suite: Suite) => boolean

@@ -9,6 +9,7 @@ import {
   type Exporter,
   type HandshakeSecret,
   type MainSecret,
+  type ResumptionSecret,
   type TrafficSecret,
 } from './key-schedule.js'
 import { decodeMessage, encodeMessage, Finished, HandshakeType, type Message } from './messages.js'
@@ -82,12 +83,12 @@ export class HandshakeState<C extends ClientConfig | ServerConfig> {
     this.transcript.add(message.raw)
   }
 
-  /** What a complete handshake leaves behind. The transcript is ClientHello...client Finished. */
-  complete(main: MainSecrets) {
+  /** The last steps. The transcript is ClientHello...client Finished. */
+  complete(main: MainSecret): { readonly transcriptHash: Uint8Array; readonly resumption: ResumptionSecret } {
     this.config.plug?.complete()
     const transcriptHash = this.transcript.digest()
     this.transcript.end()
-    return { transcriptHash, resumption: main.secret.resumption(transcriptHash), exporter: main.exporter }
+    return { transcriptHash, resumption: main.resumption(transcriptHash) }
   }
 }
 

@@ -1,3 +1,4 @@
+import { decode, uint32 } from '../bytes/index.js'
 import type { ClientConfig, ServerConfig } from './config.js'
 import type { Established } from './established.js'
 import { extensionValue } from './extension-table.js'
@@ -27,9 +28,10 @@ export function makeTickets(config: ServerConfig, established: Established): rea
   if (config.sendsGrease) extensions.push(...grease(entropy).extensions)
   // A resumption uses up one ticket (RFC 8446 §C.4), so it gets one back.
   const count = established.isResumed ? Math.min(1, tickets.count) : tickets.count
-  return Array.from({ length: count }, (_, i) => {
+  const messages: Uint8Array[] = []
+  for (let i = 0; i < count; i++) {
     const ticketNonce = Uint8Array.of(i)
-    const ticketAgeAdd = new DataView(entropy.bytes(4).buffer).getUint32(0)
+    const ticketAgeAdd = decode(uint32, entropy.bytes(4))
     const ticket = tickets.seal({
       protocolVersion: established.version,
       cipherSuite: established.suite.id,
@@ -45,14 +47,10 @@ export function makeTickets(config: ServerConfig, established: Established): rea
       peerChain: [...established.peerChain.chain],
       plugState,
     })
-    return encodeMessage(HandshakeType.new_session_ticket, NewSessionTicket, {
-      ticketLifetime: lifetimeSeconds,
-      ticketAgeAdd,
-      ticketNonce,
-      ticket,
-      extensions,
-    })
-  })
+    const message = { ticketLifetime: lifetimeSeconds, ticketAgeAdd, ticketNonce, ticket, extensions }
+    messages.push(encodeMessage(HandshakeType.new_session_ticket, NewSessionTicket, message))
+  }
+  return messages
 }
 
 const MAX_STATE_LENGTH = 2 ** 15
@@ -64,10 +62,10 @@ export function readTicket(config: ClientConfig, established: Established, messa
   const known = tableWith(config.plug).readOffer('new_session_ticket', extensions)
   const plugState = config.plug ? config.plug.saveSession() : NO_STATE
   if (ticketLifetime === 0 || plugState === null || config.plug?.forbidsPsk) return null
-  return new IssuedSession(established, Uint8Array.from(ticketNonce), {
+  return new IssuedSession(established, new Uint8Array(ticketNonce), {
     protocolVersion: established.version,
     cipherSuite: established.suite.id,
-    ticket: Uint8Array.from(ticket),
+    ticket: new Uint8Array(ticket),
     ticketAgeAdd,
     maxEarlyData: config.plug ? 0 : (known.get(earlyData.new_session_ticket) ?? 0),
     receivedAt: BigInt(config.now()),

@@ -20,6 +20,7 @@ import type { Established } from './established.js'
 import { type Extensions, type ExtensionValue, extensionValue } from './extension-table.js'
 import * as ext from './extensions.js'
 import { HandshakeState } from './handshake-state.js'
+import { HandshakeView } from './handshake-view.js'
 import type { KeyLog } from './key-log.js'
 import { type BinderKind, EarlySecret } from './key-schedule.js'
 import { receive, type Step, until } from './machine.js'
@@ -111,20 +112,15 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   if (isEarlyDataOffered && !isRetried && !earlyTraffic) carrier.skipEarlyData()
 
   const isResumed = psk?.ticket !== undefined
-  const view: View = {
+  const view = new HandshakeView(hs.carrier, handshake.exporter, {
     side: 'server',
-    version: carrier.protocol.version,
     suite,
     group,
     serverName: offer.extensions.get(ext.serverName.client_hello),
     clientHello: offer.extensions,
     serverCertificateType: undefined,
     clientCertificateType: undefined,
-    get signal() {
-      return carrier.signal
-    },
-    handshakeExporter: (label, context, length) => handshake.exporter.derive(label, context, length),
-  }
+  })
   const authenticator = psk === undefined ? 'certificate' : psk.ticket ? 'session' : 'external_psk'
   const plugged = config.plug ? yield* config.plug.answer(view, authenticator) : NO_ANSWER
   const types = certificateTypes(config, offer, plugged, psk !== undefined)
@@ -149,8 +145,8 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   hs.readFinished(handshake.client, 'client', yield* receive(HandshakeType.finished))
   carrier.protect('read', 'application', main.client, suite)
 
+  const { transcriptHash, resumption } = hs.complete(main.secret)
   return {
-    ...hs.complete(main),
     version: carrier.protocol.version,
     suite,
     group,
@@ -167,7 +163,10 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
       certificateType: psk?.ticket?.certificateType ?? ext.CertificateType.X509,
       chain: psk?.ticket?.peerChain ?? [],
     },
+    exporter: main.exporter,
+    resumption,
     authenticatedAt: psk?.ticket ? Number(psk.ticket.authenticatedAt) : config.now(),
+    transcriptHash,
   }
 }
 

@@ -62,7 +62,7 @@ export function encodeSession(session: Omit<Session, 'version'>): Uint8Array {
 /** @returns null if the bytes are no session of this version */
 export function decodeSession(bytes: Uint8Array): Session | null {
   try {
-    const session = decode(SessionState, Uint8Array.from(bytes))
+    const session = decode(SessionState, new Uint8Array(bytes))
     return session.version === VERSION ? session : null
   } catch {
     return null

@@ -33,39 +33,38 @@ export function planClient(options: ConnectOptions): ClientPlan {
     isAdvisory: options.rejectUnauthorized === false,
   })
   const keyLogFile = keyLogFileOf(options.keyLogFile)
-  const base: Omit<ClientConfig, 'plug' | 'session' | 'credentials' | 'hasKeyLog' | 'preSharedKeys'> = {
-    entropy: systemEntropy,
-    now: Date.now,
-    cipherSuites: context.cipherSuites,
-    groups: context.groups,
-    keyShareGroups: context.keyShareGroups,
-    signatureSchemes: context.signatureSchemes,
-    certificateSchemes: context.certificateSchemes,
-    certificateTypes: context.certificateTypes,
-    alpn: protocolsOf(options.ALPNProtocols),
-    recordSizeLimit: context.recordSizeLimit,
-    maxCertificateLength: context.maxCertificateLength,
-    serverName,
-    peer,
-    asksForOcsp: options.requestOCSP ?? false,
-    middleboxCompatibility: true,
-  }
+  const alpn = protocolsOf(options.ALPNProtocols)
+  const asksForOcsp = options.requestOCSP ?? false
   return {
     side: 'client',
     handshakeTimeout: options.handshakeTimeout ?? HANDSHAKE_TIMEOUT,
     keyLogFile,
-    asksForOcsp: base.asksForOcsp,
+    asksForOcsp,
     configure(endpoint, sessionBytes) {
       const attested = attestation?.connect({ remoteAddress: endpoint.remoteAddress })
       const preSharedKeys = preSharedKeysOf(options)
       let own: Identity | null = null
       const config: ClientConfig = {
-        ...base,
+        entropy: systemEntropy,
+        now: Date.now,
+        cipherSuites: context.cipherSuites,
+        groups: context.groups,
+        keyShareGroups: context.keyShareGroups,
+        signatureSchemes: context.signatureSchemes,
+        certificateSchemes: context.certificateSchemes,
+        certificateTypes: context.certificateTypes,
+        alpn,
+        recordSizeLimit: context.recordSizeLimit,
+        maxCertificateLength: context.maxCertificateLength,
+        serverName,
+        peer,
+        asksForOcsp,
+        middleboxCompatibility: true,
         plug: attested?.plug,
         session: sessionBytes && resumable(sessionBytes, preSharedKeys.length > 0),
         preSharedKeys,
         hasKeyLog: keyLogFile !== undefined || endpoint.listenerCount('keylog') > 0,
-        credentials(query) {
+        credentials: query => {
           own = context.identityFor(query)
           return own?.credential(query.certificateType) ?? null
         },
@@ -78,8 +77,9 @@ export function planClient(options: ConnectOptions): ClientPlan {
       }
     },
     begin(socket, sessionBytes) {
-      const { config, ...rest } = this.configure(socket, sessionBytes)
-      return { ...rest, connection: new TlsConnection('client', config, { padding: context.recordPadding }) }
+      const { config, attestation, ownIdentity, anchors } = this.configure(socket, sessionBytes)
+      const connection = new TlsConnection('client', config, { padding: context.recordPadding })
+      return { connection, attestation, ownIdentity, anchors }
     },
   }
 }

@@ -77,8 +77,9 @@ export class ServerPlan<S extends Endpoint> implements Plan<S> {
   }
 
   begin(socket: S): Begun {
-    const { config, ...rest } = this.configure(socket)
-    return { ...rest, connection: new TlsConnection('server', config, { padding: this.#context.recordPadding }) }
+    const { config, attestation, ownIdentity, anchors } = this.configure(socket)
+    const connection = new TlsConnection('server', config, { padding: this.#context.recordPadding })
+    return { connection, attestation, ownIdentity, anchors }
   }
 
   /** What a HelloRetryRequest depends on. */
@@ -141,8 +142,8 @@ export class ServerPlan<S extends Endpoint> implements Plan<S> {
         context = chosen
         return true
       },
-      ...(options.ALPNCallback && { selectAlpn: protocolSelector(options.ALPNCallback) }),
-      ...(pskCallback && { findPreSharedKey: pskFinder(identity => pskCallback(endpoint, identity), pskHash) }),
+      selectAlpn: options.ALPNCallback && protocolSelector(options.ALPNCallback),
+      findPreSharedKey: pskCallback && pskFinder(identity => pskCallback(endpoint, identity), pskHash),
     }
     return {
       config,

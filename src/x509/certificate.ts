@@ -145,7 +145,7 @@ export function readCertificate(der: Uint8Array): Certificate {
   if (der.length > MOST_BYTES) {
     throw refusal('ERR_X509_TOO_LARGE', `a certificate of ${der.length} bytes came, where ${MOST_BYTES} are the most`)
   }
-  const bytes = Uint8Array.from(der)
+  const bytes = new Uint8Array(der)
   const outer = readDer(bytes, Tag.sequence, 'the certificate').reader()
   const tbs = outer.read(Tag.sequence, 'tbsCertificate')
   const signatureIdentifier = readSignatureIdentifier(outer, 'signatureAlgorithm')
