@@ -22,6 +22,7 @@ const USAGE = `usage: node scripts/run.mjs <command>
   lint                       linter and formatter, without changing anything
   format                     formats, and mends what the linter can mend
   bench [options]            the benchmarks, side by side with Node's tls
+  native [build|remove]      the optional native helper: what is used, compile it, take it away (docs/native.md)
   bogo <checkout> [options]  BoringSSL's conformance suite (conformance/bogo)`
 
 const COMMANDS = {
@@ -36,6 +37,7 @@ const COMMANDS = {
   lint: () => run('biome', ['check']),
   format: () => run('biome', ['check', '--write']),
   bench,
+  native: args => run('node', [join('build', 'apps', 'cli', 'main.js'), 'native', ...args], { needs: ['src', 'apps'] }),
   bogo: args =>
     run('node', [join('build', 'conformance', 'bogo', 'run.js'), ...args], { needs: ['src', 'conformance'] }),
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { ExitCode, exitCodeOf, UsageError } from './exit-code.js'
 import { get } from './get.js'
 import { codeOf, inspect, messageOf } from './inspect.js'
+import { buildNative, nativeStatus, removeNative } from './native.js'
 import { checkPolicy } from './policy.js'
 import { targetOf, urlOf } from './target.js'
 
@@ -45,12 +46,29 @@ function program(done: (code: ExitCode) => void): Command {
     .description('says whether a policy is one, and where it is not')
     .option('--json', 'for programs')
     .action((file, options) => done(checkPolicy(file, options)))
+  native(root.command('native').description('the optional native helper for bulk encryption'), done)
   return root
 }
 
 const EXIT_CODES = `
 Exit codes: 0 fine; 1 it was called wrongly, or the policy is none; 2 the peer is refused;
 3 it could not be appraised, or there was no policy to do so by; 4 there is no connection.`
+
+function native(command: Command, done: (code: ExitCode) => void): void {
+  command
+    .command('status', { isDefault: true })
+    .description('says what seals records here, and why')
+    .action(() => done(nativeStatus()))
+  command
+    .command('build')
+    .description('compiles it from the C source in the package, and tries it')
+    .option('--output <file>', 'where to; inside the package unless given')
+    .action(options => done(buildNative(options)))
+  command
+    .command('remove')
+    .description('takes it away')
+    .action(() => done(removeNative()))
+}
 
 /** The options that say how to connect, and to whom. */
 function peer(command: Command): Command {

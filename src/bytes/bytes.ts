@@ -23,6 +23,12 @@ export function join(parts: readonly Uint8Array[]): Uint8Array {
   return joined
 }
 
+/** Two byte strings as one without copying, where the second stands in memory right behind the first; else undefined. */
+export function adjoined(a: Uint8Array, b: Uint8Array): Uint8Array | undefined {
+  if (a.buffer !== b.buffer || a.byteOffset + a.length !== b.byteOffset) return undefined
+  return new Uint8Array(a.buffer, a.byteOffset, a.length + b.length)
+}
+
 /** UTF-8 (and so ASCII) text as bytes. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text)

@@ -1,4 +1,4 @@
-export { concat, EMPTY, equalBytes, hex, join, utf8 } from './bytes.js'
+export { adjoined, concat, EMPTY, equalBytes, hex, join, utf8 } from './bytes.js'
 export {
   type Codec,
   checked,
@@ -18,5 +18,6 @@ export {
   uint64,
   vector,
 } from './codec.js'
+export { madeOutside } from './outside-memory.js'
 export { DecodeError, Reader } from './reader.js'
 export { Writer, written } from './writer.js'

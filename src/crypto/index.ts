@@ -1,4 +1,6 @@
-export { type AeadAlgorithm, AeadKey, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead.js'
+export { AeadKey } from './aead.js'
+export { type AeadAlgorithm, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead-algorithm.js'
+export { type AeadImplementation, aeadImplementation, nativeAeadFile } from './aead-native.js'
 export { brotliCompression, zlibCompression } from './compression.js'
 export { rawEcdsaSignature } from './ecdsa.js'
 export { systemEntropy } from './entropy.js'
@@ -17,3 +19,4 @@ export {
 export { type Jwk, type KeyKind, PublicKey, type SignatureAlgorithm } from './signature.js'
 export { SignatureScheme, schemeRow, schemesFor } from './signature-scheme.js'
 export { type SigningKey, signingKey } from './signing-key.js'
+export { uninitialized } from './uninitialized.js'

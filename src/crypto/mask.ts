@@ -1,5 +1,5 @@
 import { type Cipher, createCipheriv } from 'node:crypto'
-import type { AeadAlgorithm } from './aead.js'
+import type { AeadAlgorithm } from './aead-algorithm.js'
 
 /** Makes the masks that record numbers are hidden with (RFC 9147 §4.2.3): the block cipher, or the stream cipher, of an
  *  AEAD on a sample of ciphertext. */

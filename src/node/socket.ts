@@ -3,7 +3,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls'
 import type { AttestationStatus } from '../attestation/index.js'
-import { concat } from '../bytes/index.js'
+import { adjoined, concat } from '../bytes/index.js'
 import { AlertReceived, CertificateType, decodeSession, type Established, MisuseError } from '../handshake/index.js'
 import { ConnectionEnded, type ConnectionEvent, isRecyclable, recycle, type TlsConnection } from '../tls/index.js'
 import { Aborted, ConnectionReset, HandshakeTimeout } from './errors.js'
@@ -326,10 +326,17 @@ export class AttestedSocket extends TransportSocket {
     // While the handshake waits there may be unread bytes that explain the end.
     if (this.#hasTransportEnded && !connection.pause) connection.receiveEnd()
     this.#flush(connection)
+    let data: Uint8Array | undefined
     for (let event = connection.nextEvent(); event; event = connection.nextEvent()) {
-      this.#take(event)
+      // What lies together is handed on together: every piece has its price in a stream.
+      const both = data && event.type === 'data' ? adjoined(data, event.data) : undefined
+      if (data && !both) this.#push(data)
+      if (this.destroyed) return
+      data = both ?? (event.type === 'data' ? event.data : undefined)
+      if (!data) this.#take(event)
       if (this.destroyed) return
     }
+    if (data) this.#push(data)
     this.#tellOfRenewals()
     if (this.destroyed) return
     this.#await(connection)
@@ -361,14 +368,16 @@ export class AttestedSocket extends TransportSocket {
     }
   }
 
+  #push(data: Uint8Array): void {
+    this.#bytesRead += data.length
+    if (!this.push(bufferOf(data))) this.#wantsData = false
+  }
+
+  /** Takes any event but 'data'. */
   #take(event: ConnectionEvent): void {
     switch (event.type) {
       case 'established':
         this.#open(event.established)
-        return
-      case 'data':
-        this.#bytesRead += event.data.length
-        if (!this.push(bufferOf(event.data))) this.#wantsData = false
         return
       case 'end':
         this.push(null)

@@ -18,6 +18,11 @@ export class RecordProtection {
     return this.#sequenceNumber
   }
 
+  /** Whether `open` makes use of room that it is given. */
+  get fillsRoom(): boolean {
+    return this.#key.fillsRoom
+  }
+
   /** Seals the bytes of `buffer` from `start` to `end` where they stand, and the tag behind them.
    *  @param header the record header, which is the additional data */
   seal(header: Uint8Array, buffer: Uint8Array, start: number, end: number): void {
@@ -25,9 +30,9 @@ export class RecordProtection {
     this.#advance()
   }
 
-  /** Opens a record's payload. @returns null for any failure, which does not count as a record */
-  open(header: Uint8Array, payload: Uint8Array): Uint8Array | null {
-    const plaintext = this.#key.open(this.#nonce, header, payload)
+  /** Opens a record's payload. @param room as `AeadKey.open` has it   @returns null for any failure, which does not count as a record */
+  open(header: Uint8Array, payload: Uint8Array, room?: Uint8Array): Uint8Array | null {
+    const plaintext = this.#key.open(this.#nonce, header, payload, room)
     if (plaintext) this.#advance()
     return plaintext
   }

@@ -1,4 +1,5 @@
-import { EMPTY, join } from '../bytes/index.js'
+import { EMPTY, join, madeOutside } from '../bytes/index.js'
+import { TAG_LENGTH, uninitialized } from '../crypto/index.js'
 import { ProtocolError } from '../handshake/index.js'
 import { ContentType, HEADER_LENGTH, MAX_CONTENT, MAX_EXPANSION, type Record } from './record.js'
 import type { RecordProtection } from './record-protection.js'
@@ -21,6 +22,8 @@ export class RecordReader {
   #partial: Uint8Array = EMPTY
   #filled = 0
   #hasSeenRecord = false
+  /** Where the next plaintext goes: behind the one before, so that what belongs together comes in one piece. */
+  #room: Uint8Array = EMPTY
 
   /** Keys for the records from here on.
    *  @param takesPlainAlerts whether the peer may fail before it has its keys */
@@ -69,6 +72,7 @@ export class RecordReader {
     this.#waitingLength = 0
     this.#partial = EMPTY
     this.#filled = 0
+    this.#room = EMPTY
   }
 
   /** The next record; undefined if more bytes are needed. @throws ProtocolError */
@@ -84,6 +88,9 @@ export class RecordReader {
         this.#waiting = []
         this.#waitingLength = 0
       } else {
+        // Nobody is to find there what it held before.
+        this.#room.fill(0)
+        this.#room = EMPTY
         return undefined
       }
     }
@@ -107,7 +114,7 @@ export class RecordReader {
 
   /** Moves what is there of a record of `length` bytes out of the chunk. */
   #keep(length: number): void {
-    this.#partial = new Uint8Array(length)
+    this.#partial = uninitialized(length)
     this.#partial.set(this.#chunk)
     this.#filled = this.#chunk.length
     this.#chunk = EMPTY
@@ -117,7 +124,7 @@ export class RecordReader {
     if (!this.#fill()) return undefined
     if (this.#partial.length === HEADER_LENGTH) {
       const header = this.#partial
-      this.#partial = new Uint8Array(HEADER_LENGTH + this.#payloadLength(header))
+      this.#partial = uninitialized(HEADER_LENGTH + this.#payloadLength(header))
       this.#partial.set(header)
       if (!this.#fill()) return undefined
     }
@@ -176,7 +183,8 @@ export class RecordReader {
     if (type === ContentType.alert && this.#takesPlainAlerts && protection.sequenceNumber === 0) {
       return { type, content: payload }
     }
-    const inner = protection.open(record.subarray(0, HEADER_LENGTH), payload)
+    const room = protection.fillsRoom ? this.#roomFor(payload.length - TAG_LENGTH) : undefined
+    const inner = protection.open(record.subarray(0, HEADER_LENGTH), payload, room)
     if (!inner) {
       if (type === ContentType.application_data && this.#earlyDataLeft !== undefined) {
         return this.#skip(payload, this.#earlyDataLeft)
@@ -187,7 +195,20 @@ export class RecordReader {
       throw new ProtocolError('unexpected_message', `a protected record says that its content type is ${type}`)
     }
     this.#earlyDataLeft = undefined
-    return innerContent(inner, this.#limit)
+    const opened = innerContent(inner, this.#limit)
+    // The next one takes the place of this one's type and padding.
+    if (room) this.#room = room.subarray(opened.content.length)
+    return opened
+  }
+
+  /** Room for a plaintext, and behind it for those that have come with it. */
+  #roomFor(length: number): Uint8Array {
+    if (this.#room.length < length) {
+      this.#room.fill(0)
+      this.#room = uninitialized(Math.min(Math.max(length, 0) + this.#chunk.length, MAX_ROOM))
+      madeOutside(this.#room.length)
+    }
+    return this.#room
   }
 
   #skip({ length }: Uint8Array, left: number): undefined {
@@ -198,6 +219,9 @@ export class RecordReader {
     return undefined
   }
 }
+
+/** Bytes: what a socket brings at once, as a rule, and more than a record. */
+const MAX_ROOM = 65_536
 
 /** How much early data is dropped, in bytes of ciphertext: what one flight of a client that guessed wrong may hold. */
 const MAX_SKIPPED_EARLY_DATA = 2 ** 14

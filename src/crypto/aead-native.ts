@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { isAbsolute } from 'node:path'
+import { arch, emitWarning, env, platform } from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { EMPTY, equalBytes } from '../bytes/index.js'
+import { type AeadAlgorithm, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead-algorithm.js'
+import { type AeadCipher, NodeAeadCipher } from './aead-cipher.js'
+
+/** What seals and opens the records of this process. */
+export interface AeadImplementation {
+  readonly name: 'node:crypto' | 'native'
+  /** Why it is that one, for people. */
+  readonly reason: string
+  /** Where the native helper stands, or would stand if somebody had built it. */
+  readonly file: string
+}
+
+/** What seals and opens the records of this process, and why.
+ *  @throws Error if ATTESTED_TLS_NATIVE asks for what cannot be had */
+export function aeadImplementation(): AeadImplementation {
+  return chosenAead().implementation
+}
+
+/** What came of choosing. */
+export interface AeadChoice {
+  readonly implementation: AeadImplementation
+  readonly cipherOf: (algorithm: AeadAlgorithm, key: Uint8Array) => AeadCipher
+}
+
+/** The choice of this process, made when the first key is. */
+export function chosenAead(): AeadChoice {
+  chosen ??= chooseAead(env[SETTING])
+  return chosen
+}
+
+let chosen: AeadChoice | undefined
+const SETTING = 'ATTESTED_TLS_NATIVE'
+
+/** Where the native helper is looked for, and built. */
+export const nativeAeadFile = fileURLToPath(
+  new URL(`../../native/build/aead.${platform}-${arch}.node`, import.meta.url),
+)
+
+/** Chooses what seals and opens: the helper if it was built and nobody refuses it, node:crypto otherwise.
+ *  @param setting `off`: never the helper; `require`: nothing else; an absolute path: nothing but the helper there;
+ *  undefined or empty: the helper if it stands at `file`   @throws Error if the setting is none of these, or asks for what
+ *  cannot be had */
+export function chooseAead(setting: string | undefined, file = nativeAeadFile): AeadChoice {
+  if (!setting) return existsSync(file) ? tried(file) : byNode('the native helper was not built', file)
+  if (setting === 'off') return byNode(`${SETTING} is off`, file)
+  if (setting === 'require') return demanded(file)
+  if (isAbsolute(setting)) return demanded(setting)
+  throw new Error(`${SETTING} is \`off\`, \`require\`, an absolute path or not set, not \`${setting}\``)
+}
+
+function tried(file: string): AeadChoice {
+  try {
+    return byHelper(file)
+  } catch (error) {
+    const reason = `the native helper cannot be used: ${error instanceof Error ? error.message : error}`
+    // Somebody wanted it, and does not have it.
+    emitWarning(`${reason}. node:crypto is used instead.`, 'NativeHelperWarning')
+    return byNode(reason, file)
+  }
+}
+
+function demanded(file: string): AeadChoice {
+  if (!existsSync(file)) throw new Error(`${SETTING} wants the native helper, but there is no ${file}`)
+  try {
+    return byHelper(file)
+  } catch (cause) {
+    throw new Error(`${SETTING} wants the native helper, but ${file} cannot be used`, { cause })
+  }
+}
+
+function byHelper(file: string): AeadChoice {
+  const module: NativeModule = createRequire(import.meta.url)(file)
+  compareWithNode(module)
+  return {
+    implementation: { name: 'native', reason: 'the native helper was built, and agrees with node:crypto', file },
+    cipherOf: (algorithm, key) => new NativeAeadCipher(module, algorithm, key),
+  }
+}
+
+function byNode(reason: string, file: string): AeadChoice {
+  return {
+    implementation: { name: 'node:crypto', reason, file },
+    cipherOf: (algorithm, key) => new NodeAeadCipher(algorithm, key),
+  }
+}
+
+/** A helper that was built for something else must not come to seal anything. @throws Error if it differs */
+function compareWithNode(module: NativeModule): void {
+  for (const algorithm of Object.values(aeadAlgorithms)) {
+    const key = Uint8Array.from({ length: algorithm.keyLength }, (_, i) => i + 1)
+    const ciphers = [new NodeAeadCipher(algorithm, key), new NativeAeadCipher(module, algorithm, key)]
+    // Twice, as the second time the helper uses what it has made before.
+    for (const nonce of [new Uint8Array(NONCE_LENGTH).fill(1), new Uint8Array(NONCE_LENGTH).fill(2)]) {
+      const [expected = EMPTY, actual = EMPTY] = ciphers.map(cipher => {
+        const sealed = new Uint8Array(SAMPLE.length + TAG_LENGTH)
+        cipher.seal(nonce, HEADER, SAMPLE, sealed, 0)
+        return sealed
+      })
+      const isSame = equalBytes(expected, actual)
+      const isOpened = ciphers.every(cipher => equalBytes(cipher.open(nonce, HEADER, expected) ?? EMPTY, SAMPLE))
+      const isRefused = ciphers.every(cipher => !cipher.open(nonce, SAMPLE, expected))
+      if (!isSame || !isOpened || !isRefused) throw new Error(`it does not agree with node:crypto on ${algorithm.name}`)
+    }
+  }
+}
+
+const HEADER = Uint8Array.of(23, 3, 3, 0, 55)
+/** No whole number of blocks. */
+const SAMPLE = new Uint8Array(39).fill(7)
+
+/** A native key, as native/aead.c makes it. */
+interface NativeKey {
+  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, output: Uint8Array): void
+  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, output: Uint8Array): boolean
+}
+
+/** What the file of the native helper exports. */
+interface NativeModule {
+  readonly AeadKey: new (algorithm: string, key: Uint8Array) => NativeKey
+}
+
+/** The AEADs of the OpenSSL in this Node, called by the native helper: one context for all nonces, and no memory made for
+ *  what comes out. */
+class NativeAeadCipher implements AeadCipher {
+  readonly fillsRoom = true
+  readonly #key: NativeKey
+
+  constructor(module: NativeModule, algorithm: AeadAlgorithm, key: Uint8Array) {
+    this.#key = new module.AeadKey(algorithm.name, key)
+  }
+
+  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, output: Uint8Array, offset: number): void {
+    this.#key.seal(nonce, aad, plaintext, output.subarray(offset, offset + plaintext.length + TAG_LENGTH))
+  }
+
+  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, room?: Uint8Array): Uint8Array | null {
+    const length = sealed.length - TAG_LENGTH
+    const plaintext = room ? room.subarray(0, length) : new Uint8Array(length)
+    return this.#key.open(nonce, aad, sealed, plaintext) ? plaintext : null
+  }
+}
