@@ -18,6 +18,7 @@ const USAGE = `usage: node scripts/run.mjs <command>
                              npm test -- test/tls --test-name-pattern="second HelloRetryRequest"
   interop [--verbose]        the tests against OpenSSL, curl, tshark and Node's tls (test/interop)
   interop:dtls [options]     DTLS 1.3 against that of others, which are built for it (conformance/interop/dtls)
+  lossy                      handshakes of DTLS over networks that lose, double and swap, a thousand at each rate of loss
   build                      compiles src/ to dist/, and apps/, test/ and bench/ to build/
   lint                       linter and formatter, without changing anything
   format                     formats, and mends what the linter can mend
@@ -28,6 +29,7 @@ const USAGE = `usage: node scripts/run.mjs <command>
 const COMMANDS = {
   demo: args => run('node', [join('build', 'apps', 'demo', 'main.js'), ...args], { needs: ['src', 'apps'] }),
   test,
+  lossy,
   interop: args => test(['test/interop', ...args]),
   'interop:dtls': args =>
     run('node', [join('build', 'conformance', 'interop', 'dtls', 'run.js'), ...args], {
@@ -79,6 +81,12 @@ function test(args) {
   ])
   if (code !== 0) throw new Failure('Tests failed: see above.')
   if (!isLintClean) throw new Failure('The tests pass, but the linter does not: `npm run format` mends most of it.')
+}
+
+/** The tests of lossy networks, many times each. */
+function lossy(args) {
+  process.env.ATTESTED_TLS_LOSSY_RUNS ??= '1000'
+  test(['test/dtls/lossy.test.ts', '--test-timeout=3600000', ...args])
 }
 
 /** ms that one test may take before it counts as hung. */

@@ -31,6 +31,11 @@ export class ConnectionIds {
   /** What stands in records of ours, then what may stand there later. */
   #peers: readonly Uint8Array[] = []
   #isAgreed = false
+  /** Whether the peer has not answered our request. */
+  #isRequested = false
+  /** Whether the peer has not acknowledged our answer, and how many it has asked for since. */
+  #isAnswering = false
+  #owed: number | undefined
 
   /** @param own what we ask for; empty: we need none, but take the peer's   @param make makes further ones */
   constructor(own: Uint8Array | undefined, make: (() => Uint8Array) | undefined) {
@@ -71,31 +76,51 @@ export class ConnectionIds {
     return true
   }
 
-  /** The message that asks the peer for more. @throws MisuseError unless there is something to have more of */
-  request(numCids: number): Uint8Array {
+  /** The message that asks the peer for more; undefined while it has not answered one.
+   *  @throws MisuseError unless there is something to have more of */
+  request(numCids: number): Uint8Array | undefined {
     if (this.current.length === 0) throw new MisuseError('the peer wants no connection IDs in its records')
+    // RFC 9147 §9: no request "when an existing request is still unfulfilled".
+    if (this.#isRequested) return undefined
+    this.#isRequested = true
     return encodeMessage(HandshakeType.request_connection_id, RequestConnectionId, { numCids })
   }
 
-  /** The answer to such a message; undefined if we have no more to give. */
-  answer(message: Message): Uint8Array | undefined {
+  /** The peer asks for more. */
+  readRequest(message: Message): void {
     this.#expectAgreement(message)
-    const { numCids } = decodeMessage(RequestConnectionId, message)
-    const length = this.own[0]?.length
+    if (this.own.length === 0) {
+      throw new ProtocolError('unexpected_message', 'connection IDs are asked for, but there are none in the records')
+    }
+    this.#owed = decodeMessage(RequestConnectionId, message).numCids
+  }
+
+  /** The answer to what the peer has asked for, if one is to be sent now: there is one on its way at a time
+   *  (RFC 9147 §9). It may hold fewer than were asked for, or none. */
+  takeAnswer(): Uint8Array | undefined {
+    if (this.#owed === undefined || this.#isAnswering) return undefined
     const make = this.#make
-    if (!make || length === undefined) return undefined
-    const cids = Array.from({ length: Math.min(numCids, MAX_ANSWERED) }, () => Uint8Array.from(make()))
-    if (cids.some(cid => cid.length !== length)) {
+    const count = make ? Math.min(this.#owed, MAX_ANSWERED) : 0
+    const cids = Array.from({ length: count }, () => Uint8Array.from(make?.() ?? EMPTY))
+    if (cids.some(cid => cid.length !== this.own[0]?.length)) {
       throw new MisuseError('connection IDs of one connection have one length: that of the first')
     }
+    this.#owed = undefined
+    this.#isAnswering = true
     this.#own = [...this.#own, ...cids].slice(-MAX_OWN)
     return encodeMessage(HandshakeType.new_connection_id, NewConnectionId, { cids, usage: CID_SPARE })
+  }
+
+  /** The peer has got the answer. */
+  answerArrived(): void {
+    this.#isAnswering = false
   }
 
   /** Takes what the peer gives us. */
   take(message: Message): void {
     this.#expectAgreement(message)
     const { cids, usage } = decodeMessage(NewConnectionId, message)
+    this.#isRequested = false
     if (usage !== CID_IMMEDIATE && usage !== CID_SPARE) {
       throw new ProtocolError('illegal_parameter', `connection IDs come for use ${usage}, which nobody knows`)
     }

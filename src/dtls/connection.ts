@@ -25,7 +25,7 @@ import { checkedInterval, checkedMtu, completeOptions, type DatagramOptions, typ
 import { Datagrams } from './datagrams.js'
 import { Flights } from './flights.js'
 import { type Fragment, readFragments } from './fragment.js'
-import { KeyUpdates } from './key-updates.js'
+import { KeyUpdates, type Outgoing } from './key-updates.js'
 import { epochNumber, OutgoingEpoch } from './outgoing-epoch.js'
 import { OutgoingEpochs } from './outgoing-epochs.js'
 import { Reassembly } from './reassembly.js'
@@ -53,6 +53,7 @@ export class DtlsConnection extends Connection {
   readonly #connectionIds: ConnectionIds
   readonly #acknowledgements = new Acknowledgements()
   readonly #datagrams: Datagrams
+  readonly #padding: DatagramOptions['padding']
   readonly #epochs: OutgoingEpochs
   readonly #keyUpdates = new KeyUpdates()
   #readSecret: TrafficSecret | undefined
@@ -62,11 +63,12 @@ export class DtlsConnection extends Connection {
 
   constructor(...args: ClientArguments | ServerArguments) {
     const [, config, options] = args
-    const { mtu, retransmitAfter, maxRetransmissions, recordsPerKey, failuresPerKey, retry, connectionIds } =
+    const { mtu, padding, retransmitAfter, maxRetransmissions, recordsPerKey, failuresPerKey, retry, connectionIds } =
       completeOptions(options ?? {})
     super(args, recordsPerKey)
     this.#connectionIds = connectionIds
     this.#datagrams = new Datagrams(mtu)
+    this.#padding = padding
     this.#reader = new RecordReader(failuresPerKey)
     this.sentRetry = retry?.sent
     // One message of ours and one of the client's have passed when nothing was kept.
@@ -131,6 +133,7 @@ export class DtlsConnection extends Connection {
     this.#at(now, () => {
       this.goOn()
       this.#readMessages()
+      for (const record of this.#reader.readEarly(now)) this.#readRecord(record)
     })
   }
 
@@ -153,8 +156,13 @@ export class DtlsConnection extends Connection {
       if (epoch.sequenceNumber >= this.keyLimit) {
         throw new Error('the peer has not acknowledged a key_update while a key could still be used')
       }
-      this.#datagrams.add(epoch.write(ContentType.application_data, data))
+      this.#datagrams.add(epoch.write(ContentType.application_data, data, this.#paddingFor(data.length)))
     })
+  }
+
+  #paddingFor(contentLength: number): number {
+    const wanted = Math.floor(this.#padding?.(contentLength) ?? 0)
+    return Math.max(0, Math.min(wanted, this.maxData - contentLength))
   }
 
   /** Replaces our writing keys once the peer has acknowledged that, and all before it (RFC 9147 §8). While it has not,
@@ -174,11 +182,12 @@ export class DtlsConnection extends Connection {
     this.#acknowledgements.adapt(this.#acknowledgementDelay)
   }
 
-  /** Asks the peer for connection IDs to use later (RFC 9147 §9). @throws MisuseError if it wants none */
+  /** Asks the peer for connection IDs to use later (RFC 9147 §9). While it has not answered, this does nothing.
+   *  @throws MisuseError if it wants none */
   requestConnectionIds(count: number, now: number): void {
     if (!this.isWritable) throw new MisuseError(`nothing can be asked for: the connection is ${this.state}`)
     const request = this.#connectionIds.request(count)
-    this.#at(now, () => this.sendAlone(request))
+    if (request) this.#at(now, () => this.sendAlone(request))
   }
 
   /** Puts another connection ID into our records, so that nobody on the path can tell that they are those of the same
@@ -197,7 +206,7 @@ export class DtlsConnection extends Connection {
   // What the handshake asks of the layer below.
 
   send(message: Uint8Array): void {
-    if (!this.#keyUpdates.hold(message)) this.#add(message)
+    this.#queue({ message })
   }
 
   endFlight(): void {
@@ -329,13 +338,24 @@ export class DtlsConnection extends Connection {
       this.#connectionIds.take(message)
       this.#epochs.current.connectionId = this.#connectionIds.current
     } else if (message.type === HandshakeType.request_connection_id) {
-      const answer = this.#connectionIds.answer(message)
-      this.#reader.expectConnectionIds(this.#connectionIds.own)
-      if (answer) this.sendAlone(answer)
+      this.#connectionIds.readRequest(message)
+      this.#giveConnectionIds()
     } else {
       return false
     }
     return true
+  }
+
+  #giveConnectionIds(): void {
+    const message = this.#connectionIds.takeAnswer()
+    if (!message) return
+    this.#reader.expectConnectionIds(this.#connectionIds.own)
+    const onAcknowledged = () => {
+      this.#connectionIds.answerArrived()
+      this.#giveConnectionIds()
+    }
+    this.#queue({ message, onAcknowledged })
+    this.endFlight()
   }
 
   #readAcknowledgement(number: RecordNumber, content: Uint8Array): void {
@@ -367,8 +387,12 @@ export class DtlsConnection extends Connection {
 
   // Flights and acknowledgements.
 
-  /** Adds a message to the flight. @param onAcknowledged called when the peer has got it */
-  #add(message: Uint8Array, onAcknowledged?: () => void): void {
+  /** Adds a message to the flight, or to what has to wait for new keys. */
+  #queue(outgoing: Outgoing): void {
+    if (!this.#keyUpdates.hold(outgoing)) this.#add(outgoing)
+  }
+
+  #add({ message, onAcknowledged }: Outgoing): void {
     this.observeSent(message)
     this.#flights.add(message, this.#epochs.current, onAcknowledged)
   }
@@ -416,13 +440,17 @@ export class DtlsConnection extends Connection {
   }
 
   #sendKeyUpdate(update: { readonly requestUpdate: boolean }): void {
-    this.#add(encodeMessage(HandshakeType.key_update, KeyUpdate, update), () => {
-      // RFC 9147 §8: new keys only once the peer has acknowledged that they come.
-      const { suite } = this.established ?? {}
-      if (!suite || !this.#writeSecret) return
-      this.#changeWritingKeys(this.#epochs.current.number + 1, this.#writeSecret.next(), suite)
-      for (const message of this.#keyUpdates.done()) this.sendAlone(message)
-    })
+    const message = encodeMessage(HandshakeType.key_update, KeyUpdate, update)
+    this.#add({ message, onAcknowledged: () => this.#useNextKeys() })
+    this.endFlight()
+  }
+
+  /** RFC 9147 §8: only once the peer has acknowledged that they come. */
+  #useNextKeys(): void {
+    const { suite } = this.established ?? {}
+    if (!suite || !this.#writeSecret) return
+    this.#changeWritingKeys(this.#epochs.current.number + 1, this.#writeSecret.next(), suite)
+    for (const outgoing of this.#keyUpdates.done()) this.#add(outgoing)
     this.endFlight()
   }
 

@@ -11,6 +11,9 @@ export interface DatagramOptions {
   readonly retransmitAfter?: number
   /** How often a flight is sent again before the peer is given up: 12 times by default. */
   readonly maxRetransmissions?: number
+  /** How many zeros are added to application data of so many bytes, against those who watch lengths: as many as the
+   *  datagram has room for, if it asks for more (RFC 9147 §4). By default none are. */
+  readonly padding?: (contentLength: number) => number
   /** After how many records a key is replaced: 4 or more, at most, and by default, what its AEAD allows
    *  (RFC 9147 §4.5.3). */
   readonly recordsPerKey?: number
@@ -36,6 +39,7 @@ export function completeOptions(options: DatagramOptions) {
     mtu: checkedMtu(options.mtu ?? 1200),
     retransmitAfter: checkedInterval(options.retransmitAfter ?? 1000),
     maxRetransmissions: options.maxRetransmissions ?? 12,
+    padding: options.padding,
     recordsPerKey: atLeast(4, options.recordsPerKey ?? Number.MAX_SAFE_INTEGER, 'a key protects', 'records'),
     failuresPerKey: options.failuresPerKey ?? Number.MAX_SAFE_INTEGER,
     retry: options.retry,

@@ -7,7 +7,7 @@ export class KeyUpdates {
   #isSent = false
   #requestsPeer = false
   #hasAsked = false
-  #held: Uint8Array[] = []
+  #held: Outgoing[] = []
 
   /** The keys are to be replaced. While they are being replaced this does nothing.
    *  @param requestsPeer whether the peer is to replace its own too */
@@ -49,16 +49,23 @@ export class KeyUpdates {
   }
 
   /** Keeps a message until there are new keys. @returns whether it has to wait for them */
-  hold(message: Uint8Array): boolean {
-    if (this.#isSent) this.#held.push(message)
+  hold(outgoing: Outgoing): boolean {
+    if (this.#isSent) this.#held.push(outgoing)
     return this.#isSent
   }
 
   /** There are new keys. @returns what has waited for them */
-  done(): readonly Uint8Array[] {
+  done(): readonly Outgoing[] {
     const held = this.#held
     this.#held = []
     this.#isSent = false
     return held
   }
+}
+
+/** A message that is to be sent. */
+export interface Outgoing {
+  readonly message: Uint8Array
+  /** Called when the peer has got it. */
+  readonly onAcknowledged?: () => void
 }

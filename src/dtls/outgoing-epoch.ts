@@ -44,11 +44,11 @@ export class OutgoingEpoch {
     return this.#protection ? this.#headerLength + 1 + TAG_LENGTH : PLAIN_HEADER_LENGTH
   }
 
-  /** A record, in a buffer of its own. */
-  write(type: number, content: Uint8Array): Uint8Array {
+  /** A record, in a buffer of its own.   @param padding how many zeros it holds besides, if it is protected */
+  write(type: number, content: Uint8Array, padding = 0): Uint8Array {
     const sequenceNumber = this.#sequenceNumber++
     return this.#protection
-      ? this.#seal(this.#protection, sequenceNumber, type, content)
+      ? this.#seal(this.#protection, sequenceNumber, type, content, padding)
       : plain(type, sequenceNumber, content)
   }
 
@@ -74,22 +74,28 @@ export class OutgoingEpoch {
    *    | (if present)  |
    *    +-+-+-+-+-+-+-+-+
    */
-  #seal(protection: RecordProtection, sequenceNumber: number, type: number, content: Uint8Array): Uint8Array {
+  #seal(
+    protection: RecordProtection,
+    sequenceNumber: number,
+    type: number,
+    content: Uint8Array,
+    padding: number,
+  ): Uint8Array {
     const connectionId = this.#connectionId
     const headerLength = this.#headerLength
-    const end = headerLength + content.length + 1
+    const end = headerLength + content.length + 1 + padding
     const record = new Uint8Array(end + TAG_LENGTH)
     // Always with 16 bits, which tell far more of the true number, and with a length, so that another record may follow.
     record[0] = 0b0010_1100 | (connectionId.length > 0 ? 0b0001_0000 : 0) | (this.number & 3)
     record.set(connectionId, 1)
     const at = 1 + connectionId.length
-    const length = content.length + 1 + TAG_LENGTH
+    const length = end + TAG_LENGTH - headerLength
     record[at] = sequenceNumber >>> 8
     record[at + 1] = sequenceNumber
     record[at + 2] = length >>> 8
     record[at + 3] = length
     record.set(content, headerLength)
-    record[end - 1] = type
+    record[headerLength + content.length] = type
     protection.seal(sequenceNumber, record.subarray(0, headerLength), record, headerLength, end)
     protection.mask(record.subarray(at, at + 2), record.subarray(headerLength))
     return record

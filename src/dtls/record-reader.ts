@@ -1,5 +1,7 @@
 import { equalBytes } from '../bytes/index.js'
 import { ProtocolError } from '../handshake/index.js'
+import { EarlyRecords } from './early-records.js'
+import { epochNumber } from './outgoing-epoch.js'
 import { ContentType, MAX_CONTENT, PLAIN_HEADER_LENGTH, type Record } from './record.js'
 import { MIN_PAYLOAD, type RecordProtection } from './record-protection.js'
 import { ReplayWindow } from './replay-window.js'
@@ -9,6 +11,7 @@ import { ReplayWindow } from './replay-window.js'
 export class RecordReader {
   /** The protected epochs whose records are taken, the newest last. */
   #epochs: IncomingEpoch[] = []
+  readonly #early = new EarlyRecords<SealedRecord>()
   #takesPlain = true
   #lacksKeys = false
   #connectionIds: readonly Uint8Array[] = []
@@ -64,6 +67,7 @@ export class RecordReader {
   clear(): void {
     this.#epochs = []
     this.#takesPlain = false
+    this.#early.take()
   }
 
   /** The good records of a datagram, one by one: what is done with one may bring the keys of the next.
@@ -76,8 +80,27 @@ export class RecordReader {
       if (!found) return
       rest = rest.subarray(found.length)
       const record = 'header' in found ? this.#open(found, now) : this.#takesPlain ? found.record : undefined
-      if (record) yield record
+      if (!record) continue
+      yield record
+      if (!this.#early.isEmpty) yield* this.readEarly(now)
     }
+  }
+
+  /** The good ones of the records that came before their keys, as far as there are keys by now. They tell nothing of where
+   *  the peer is. */
+  *readEarly(now: number): Generator<Record, void> {
+    for (const sealed of this.#early.take()) {
+      const record = this.#open(sealed, now)
+      if (record) yield { ...record, isNewest: false }
+    }
+  }
+
+  /** Whether the keys of a record are those that the handshake brings next. */
+  #isEarly({ epochBits }: SealedRecord): boolean {
+    return (
+      this.epoch < epochNumber.application &&
+      epochBits === (this.epoch === 0 ? epochNumber.handshake : epochNumber.application)
+    )
   }
 
   /** @returns undefined if what follows cannot be made sense of */
@@ -103,18 +126,22 @@ export class RecordReader {
     return {
       length: end,
       epochBits: first & 3,
-      // The number in it is going to be shown, and the datagram is not ours.
-      header: bytes.slice(0, at),
+      header: bytes.subarray(0, at),
       numberAt,
       numberLength,
       payload: bytes.subarray(at, end),
     }
   }
 
-  #open({ epochBits, header, numberAt, numberLength, payload }: SealedRecord, now: number): Record | undefined {
+  #open(sealed: SealedRecord, now: number): Record | undefined {
+    const { epochBits, numberAt, numberLength, payload } = sealed
+    if (payload.length < MIN_PAYLOAD || payload.length > MAX_CONTENT + 256) return undefined
     this.#lacksKeys ||= this.#epochs.length === 0
+    if (this.#isEarly(sealed)) this.#early.add(sealed)
     const epoch = this.#epochs.findLast(({ number }) => (number & 3) === epochBits)
-    if (!epoch || payload.length < MIN_PAYLOAD || payload.length > MAX_CONTENT + 256) return undefined
+    if (!epoch) return undefined
+    // The number in it is going to be shown, and the datagram is not ours.
+    const header = sealed.header.slice()
     const field = header.subarray(numberAt, numberAt + numberLength)
     epoch.protection.mask(field, payload)
     const sequenceNumber = fullNumber(field, epoch.window.next)

@@ -274,3 +274,41 @@ describe('a path of which more is known', () => {
     assert.throws(() => connection.adapt({ mtu: 100 }), { code: 'ERR_TLS_MISUSE' })
   })
 })
+
+describe('a flight that arrives in another order', () => {
+  test('is taken without anything being sent again', async () => {
+    // The last datagram of the flight, with its Finished, comes first.
+    let held: Uint8Array[] = []
+    const pair = makeDatagramPair({
+      serverDatagrams: { mtu: 400 },
+      network: {
+        intercept: (datagram, from, count) => {
+          if (from === 'client' || count > 1) return [datagram]
+          held = [datagram, ...held]
+          return count < 1 ? [] : held
+        },
+      },
+    })
+    await pair.run()
+    assert.equal(held.length, 2)
+    assert.equal(held.at(-1)?.[0], ContentType.handshake)
+    assert.equal(pair.client.connection.state, 'open', pair.client.error?.message)
+    assert.equal(pair.now, 40, 'two round trips, and no timer')
+  })
+})
+
+describe('padding', () => {
+  test('makes all application data as long as the rule says, or as the datagram allows', async () => {
+    const pair = await connectedDatagramPair({
+      clientDatagrams: { mtu: 500, padding: length => (length < 64 ? 64 - length : 10_000) },
+    })
+    const since = pair.client.sent.length
+    for (const text of ['', 'a', 'a longer one', 'x'.repeat(300)]) pair.write('client', text)
+    await pair.settle()
+    const lengths = pair.client.sent.slice(since).map(({ datagram }) => datagram.length)
+    assert.equal(lengths.length, 2)
+    assert.equal(lengths[0], 3 * (64 + 22))
+    assert.equal(lengths[1], 500)
+    assert.deepEqual(pair.server.messages, ['a', 'a longer one', 'x'.repeat(300)])
+  })
+})

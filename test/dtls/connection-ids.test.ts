@@ -131,7 +131,7 @@ describe('messages about connection IDs', () => {
 
   test('end the connection where none were agreed on', () => {
     const ids = new ConnectionIds(CLIENT, undefined)
-    for (const step of [() => ids.take(newIds(1, 7)), () => ids.answer(message(9, Uint8Array.of(1)))]) {
+    for (const step of [() => ids.take(newIds(1, 7)), () => ids.readRequest(message(9, Uint8Array.of(1)))]) {
       assert.throws(step, { code: 'ERR_TLS_UNEXPECTED_MESSAGE' })
     }
     ids.agree(new Uint8Array(0))
@@ -148,18 +148,48 @@ describe('messages about connection IDs', () => {
     assert.throws(() => ids.take(newIds(2, 5)), { code: 'ERR_TLS_ILLEGAL_PARAMETER' })
   })
 
+  test('ask for what is not in the records, which ends the connection', () => {
+    const ids = new ConnectionIds(new Uint8Array(0), undefined)
+    ids.agree(Uint8Array.of(1))
+    assert.throws(() => ids.readRequest(message(9, Uint8Array.of(1))), { code: 'ERR_TLS_UNEXPECTED_MESSAGE' })
+  })
+
+  /** How many an answer holds; undefined if there is none. */
+  const countIn = (answer: Uint8Array | undefined) =>
+    answer && ((answer[4] ?? 0) * 256 + (answer[5] ?? 0)) / (1 + CLIENT.length)
+
   test('give and keep no more than a few', () => {
     const ids = new ConnectionIds(CLIENT, counter(CLIENT))
     ids.agree(Uint8Array.of(1))
-    for (let i = 0; i < 20; i++) ids.answer(message(9, Uint8Array.of(255)))
+    for (let i = 0; i < 20; i++) {
+      ids.readRequest(message(9, Uint8Array.of(255)))
+      assert.equal(countIn(ids.takeAnswer()), 4)
+      ids.answerArrived()
+    }
     assert.equal(ids.own.length, 16)
     for (let i = 0; i < 20; i++) ids.take(newIds(1, i, i, i))
     assert.equal(ids.spareCount, 7)
   })
 
-  test('are answered only by who has more to give', () => {
+  test('are answered one at a time, however often the peer asks, and asked for one at a time', () => {
+    const ids = new ConnectionIds(CLIENT, counter(CLIENT))
+    ids.agree(Uint8Array.of(1))
+    for (const count of [1, 3, 2]) ids.readRequest(message(9, Uint8Array.of(count)))
+    assert.equal(countIn(ids.takeAnswer()), 2)
+    ids.readRequest(message(9, Uint8Array.of(1)))
+    assert.equal(ids.takeAnswer(), undefined)
+    ids.answerArrived()
+    assert.equal(countIn(ids.takeAnswer()), 1)
+    assert.ok(ids.request(1))
+    assert.equal(ids.request(1), undefined)
+    ids.take(newIds(1))
+    assert.ok(ids.request(1))
+  })
+
+  test('are answered with none by who has no more to give', () => {
     const ids = new ConnectionIds(CLIENT, undefined)
     ids.agree(Uint8Array.of(1))
-    assert.equal(ids.answer(message(9, Uint8Array.of(1))), undefined)
+    ids.readRequest(message(9, Uint8Array.of(1)))
+    assert.equal(countIn(ids.takeAnswer()), 0)
   })
 })

@@ -80,6 +80,14 @@ describe('a protected record', () => {
     assert.deepEqual(texts(read(pair().reader, buffer)), ['short'])
   })
 
+  test('is longer by the zeros that it is padded with, and comes back without them', () => {
+    const { reader, writer } = pair()
+    const plainLength = writer.write(ContentType.application_data, data('short')).length
+    const record = writer.write(ContentType.application_data, data('short'), 100)
+    assert.equal(record.length, plainLength + 100)
+    assert.deepEqual(texts(read(reader, record)), ['short'])
+  })
+
   test('loses the zeros behind its type', () => {
     const keys = protection()
     const header = Uint8Array.of(0b0010_1011, 0, 0)
@@ -124,6 +132,38 @@ describe('a protected record', () => {
       if (record.number.epoch === 0) reader.protect(2, protection(), 2 ** 36)
     }
     assert.deepEqual(seen, ['first', 'second'])
+  })
+
+  test('waits for its keys, if the handshake brings them next, and tells nothing of where the peer is', () => {
+    const reader = new RecordReader()
+    const epochs = [2, 3].map(number => new OutgoingEpoch(number, protection()))
+    const [second, third] = epochs.map(epoch => epoch.write(ContentType.handshake, data(`${epoch.number}`)))
+    assert.ok(second && third)
+    const datagram = concat(second, second)
+    assert.deepEqual(read(reader, datagram), [])
+    assert.deepEqual(read(reader, third), [], 'these are the keys after the next')
+    assert.ok(reader.lacksKeys)
+    datagram.fill(0)
+    reader.protect(2, protection(), 2 ** 36)
+    const early = [...reader.readEarly(0)]
+    assert.deepEqual(texts(early), ['2'], 'once')
+    assert.equal(early[0]?.isNewest, false)
+    assert.deepEqual(read(reader, third), [])
+    reader.protect(3, protection(), 2 ** 36)
+    assert.deepEqual(texts([...reader.readEarly(0)]), ['3'])
+    assert.deepEqual([...reader.readEarly(0)], [])
+  })
+
+  test('waits only where there is room, whatever else comes before the keys', () => {
+    const reader = new RecordReader()
+    const writer = new OutgoingEpoch(2, protection())
+    for (let i = 0; i < 100; i++) read(reader, writer.write(ContentType.handshake, data(`${i}`)))
+    reader.protect(2, protection(), 2 ** 36)
+    assert.equal([...reader.readEarly(0)].length, 32)
+    const other = new RecordReader()
+    for (let i = 0; i < 4; i++) read(other, writer.write(ContentType.handshake, new Uint8Array(12_000)))
+    other.protect(2, protection(), 2 ** 36)
+    assert.equal([...other.readEarly(0)].length, 2)
   })
 
   test('carries the connection ID that was asked for, and no other', () => {
@@ -179,7 +219,7 @@ describe('what is no good record is dropped without a word:', () => {
   dropped('a record of other keys', () =>
     new OutgoingEpoch(3, protection(undefined, new Uint8Array(32).fill(9))).write(23, data('x')),
   )
-  dropped('a record of an epoch without keys', () => new OutgoingEpoch(2, protection()).write(23, data('x')))
+  dropped('a record of an epoch without keys', () => new OutgoingEpoch(5, protection()).write(23, data('x')))
   dropped('a record too short for a mask and a tag', () =>
     Uint8Array.of(0b0010_1111, 0, 0, 0, 15, ...new Uint8Array(15)),
   )

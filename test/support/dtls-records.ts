@@ -25,9 +25,11 @@ function protectionOf(
   return new RecordProtection(new TrafficSecret(new MacKey(suite.hash, Buffer.from(secret, 'hex')), 'dtls13'), suite)
 }
 
-/** What one side has sent, opened.   @param since how many datagrams of it are passed over */
-export function recordsFrom(end: DatagramEnd, since = 0): readonly Record[] {
+/** What one side has sent, opened.
+ *  @param since how many datagrams of it are passed over   @param connectionId what its peer wants to see in them */
+export function recordsFrom(end: DatagramEnd, since = 0, connectionId?: Uint8Array): readonly Record[] {
   const reader = new RecordReader()
+  if (connectionId) reader.expectConnectionIds([connectionId])
   for (const epoch of [2, 3] as const) {
     const protection = protectionOf(end.side, epoch, end, end.connection.established?.suite.id)
     if (protection) reader.protect(epoch, protection, Number.MAX_SAFE_INTEGER)
