@@ -1,4 +1,4 @@
-import { MisuseError } from '../handshake/index.js'
+import { misuse } from './option-values.js'
 import type { AttestationModel, AttestationOptions, Draft08Risk } from './options.js'
 import type { Settings } from './settings.js'
 
@@ -51,8 +51,4 @@ function risksOf(settings: Settings): readonly Draft08Risk[] {
 
 function described(risks: readonly Draft08Risk[]): string {
   return risks.map(risk => `${risk}: ${RISKS[risk]}`).join('; ')
-}
-
-function misuse(sentence: string): MisuseError {
-  return new MisuseError(sentence, 'ERR_ATTESTATION_CONFIG')
 }

@@ -23,6 +23,7 @@ import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
 import type { ExpectedIdentity } from './options.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
 import { canDemand } from './settings.js'
+import type { Asking } from './verifier-session.js'
 
 /** Has the peer's credential appraised. It comes before its CertificateVerify is checked, because the key may have to
  *  be taken out of it, and before anything but alerts is sent on.
@@ -220,7 +221,7 @@ function checked(
 
 /** Has the Verifier do something about the peer, and not for ever. @throws AttestationError if it fails */
 export async function askVerifier<Result extends AttestationResult | null>(
-  { settings }: Participant,
+  { settings }: Asking,
   hs: { readonly signal: AbortSignal },
   work: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {

@@ -2,6 +2,8 @@ export { type Attestation, type ConnectionAttestation, createAttestation } from 
 export { type BindingLevel, bindingMeanings } from './binding-level.js'
 export { type CodePoints, defaultCodePoints } from './code-points.js'
 export { AttestationError, type AttestationErrorCode } from './errors.js'
+export { type ExpatConnection, ExportedAttestation } from './expat/exported-attestation.js'
+export { type ExportedAttestationOptions, expatSettings } from './expat/settings.js'
 export type { BatchOptions } from './hardened/batches.js'
 export type {
   AdmissionRequest,
@@ -12,6 +14,7 @@ export type {
   AttestationTimeouts,
   CertificateEvidenceOptions,
   ClaimExpectation,
+  Clock,
   Disclosure,
   Draft08Risk,
   ExpectedIdentity,

@@ -21,7 +21,7 @@ export interface AttestationOptions {
    *  handshake before any data, and renewals; both sides have to speak it. `draft08` is
    *  draft-fossati-tls-attestation-08 as it stands. It has known weaknesses, so it has to be asked for by name, with
    *  `acceptDraft08Risks`. */
-  readonly profile?: ProfileName
+  readonly profile?: Exclude<ProfileName, 'expat'>
   /** `draft08`: the weaknesses of it that the caller knows of and accepts, all that there are in what is configured. What is
    *  missing is said by the error. */
   readonly acceptDraft08Risks?: readonly Draft08Risk[]
@@ -140,12 +140,16 @@ export interface AttestationTimeouts {
   readonly renewal?: number
 }
 
-/** What attestation takes from the world around it. */
-export interface AttestationEnvironment {
+/** What tells the time. */
+export interface Clock {
   /** ms since 1970. */
   readonly now: () => number
   /** Calls `fire` once after `ms` milliseconds, unless the function that it returns was called before. */
   readonly timer: (ms: number, fire: () => void) => () => void
+}
+
+/** What attestation takes from the world around it. */
+export interface AttestationEnvironment extends Clock {
   /** Whether this side has an X.509 credential to present. */
   readonly hasCertificate: boolean
   /** Says once what nobody may overlook. */

@@ -6,12 +6,13 @@ import { CredentialKind, type EvidenceType } from './evidence-type.js'
 import type { NegotiatedAttestation } from './status.js'
 
 /** `hardened`: the draft's handshake, and a second attestation over all of it before any application data passes.
- *  `draft08`: draft-fossati-tls-attestation-08 as it stands. */
-export type ProfileName = 'hardened' | 'draft08'
+ *  `draft08`: draft-fossati-tls-attestation-08 as it stands. `expat`: draft-fossati-seat-expat-03, on a connection whose
+ *  handshake knew nothing of attestation; see `exportedAttestation`. */
+export type ProfileName = 'hardened' | 'draft08' | 'expat'
 
 /** How a profile binds attestation to a connection. */
 export interface Profile {
-  readonly name: ProfileName
+  readonly name: Exclude<ProfileName, 'expat'>
   /** What Evidence in the handshake has to hold to be of this connection. */
   challenge(inputs: ChallengeInputs): Challenge
   /** Evidence as it came, and what it has to hold: it may be for others, too, and say how this connection is among them.

@@ -7,9 +7,10 @@ import { CredentialKind, type EvidenceType } from './evidence-type.js'
 import { MAX_EXTENSION_LENGTH } from './extensions.js'
 import { batchMessage } from './hardened/batch-message.js'
 import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
+import type { Clock } from './options.js'
 import { credentialKindOf, type Participant, type Selection } from './participant.js'
 import type { Challenge } from './profile.js'
-import { credentialOf } from './settings.js'
+import { credentialOf, type Settings } from './settings.js'
 
 /** Makes our credential: Evidence or results, alone or beside the X.509 chain. The private key is used by nobody here:
  *  Attester and Presenter learn which key it is, and CertificateVerify is signed where the key lives.
@@ -90,14 +91,22 @@ function evidenceFrom(
   )
 }
 
+/** Whoever asks an Attester. */
+export interface Proving {
+  readonly settings: Pick<Settings, 'attester' | 'turns' | 'quotes' | 'batches' | 'attesterTimeout'> & {
+    readonly environment: Clock
+  }
+  readonly takesBatches: boolean
+}
+
 /** Has the Attester make Evidence of the type that was agreed on.
  *  @param challengeOf the challenge, given the size that the type fixes
  *  @param admit is asked first, where there is something to ask; throws to refuse
  *  @throws AttestationError */
 export async function askAttester(
-  participant: Participant,
+  participant: Proving,
   hs: { readonly signal: AbortSignal },
-  selected: EvidenceType,
+  selected: Pick<EvidenceType, 'type'>,
   key: IdentityKey,
   challengeOf: (length: number | undefined) => Challenge,
   admit?: (type: string, pending: number) => void,
@@ -120,7 +129,7 @@ export async function askAttester(
   return ofType(evidence, selected)
 }
 
-function ofType(evidence: Cmw, { type }: EvidenceType): Cmw {
+function ofType(evidence: Cmw, { type }: Pick<EvidenceType, 'type'>): Cmw {
   if (isEvidenceOfType(evidence, type)) return evidence
   throw failed(`the Attester made ${typeName(typeOfCmw(evidence))} where ${typeName(type)} was agreed on`)
 }
@@ -151,7 +160,7 @@ async function resultsFrom(
 }
 
 async function ask<T>(
-  { settings }: Participant,
+  { settings }: { readonly settings: Pick<Settings, 'attesterTimeout'> & { readonly environment: Clock } },
   hs: { readonly signal: AbortSignal },
   who: string,
   work: (signal: AbortSignal) => Promise<T>,

@@ -5,7 +5,6 @@ import {
   CertificateType,
   type ExtensionRow,
   HandshakeType,
-  MisuseError,
   messageName,
   tableWith,
 } from '../handshake/index.js'
@@ -20,6 +19,7 @@ import { type HardenedExtensions, hardenedExtensions } from './hardened/extensio
 import { hardened } from './hardened/profile.js'
 import { hardenedAttester, hardenedVerifier } from './hardened/roles.js'
 import { wireType } from './message-type.js'
+import { choices, count, DEFAULT_TIMEOUT, milliseconds, misuse, oneOf } from './option-values.js'
 import type {
   AdmissionRequest,
   AttestationCredential,
@@ -31,7 +31,7 @@ import type {
   ExpectedIdentity,
 } from './options.js'
 import { draft08, type Profile } from './profile.js'
-import { type FullQuoteLimits, Quotes } from './quotes.js'
+import { type FullQuoteLimits, type QuoteLimits, Quotes } from './quotes.js'
 import type { TraceEvent } from './trace.js'
 
 /** What `AttestationOptions` come to: checked, and with every default filled in. */
@@ -102,10 +102,7 @@ export function settingsOf(
   const verifierTimeout = milliseconds(options.timeouts?.verifier, 'timeouts.verifier')
   const attesterTimeout = milliseconds(options.timeouts?.attester, 'timeouts.attester')
   const turns = options.attester && Quotes.of(options.attester)
-  const quotes: FullQuoteLimits = {
-    concurrent: count(options.quotes?.concurrent, 8, 1, 'quotes.concurrent'),
-    waiting: count(options.quotes?.waiting, 256, 0, 'quotes.waiting'),
-  }
+  const quotes = quoteLimits(options.quotes)
   const settings: Settings = {
     side,
     environment,
@@ -283,6 +280,8 @@ function checkProfile(options: AttestationOptions, settings: Settings): void {
 }
 
 function profileOf(name: string): Profile {
+  if (name === 'expat')
+    throw misuse('the profile expat attests on a connection that is there: exportedAttestation(socket, …)')
   const profile = [hardened, draft08].find(candidate => candidate.name === name)
   if (!profile) throw misuse(`profile is ${JSON.stringify(name)}, which is none of hardened, draft08`)
   return profile
@@ -303,7 +302,8 @@ function hardenedCredentials(
   return choices(options.ownCredentials, ['x509'], 'ownCredentials', ['x509'])
 }
 
-function codePointsOf(overrides: Partial<CodePoints> = {}): CodePoints {
+/** @throws MisuseError */
+export function codePointsOf(overrides: Partial<CodePoints> = {}): CodePoints {
   const codePoints = { ...defaultCodePoints, ...overrides }
   for (const [name, value] of Object.entries(codePoints)) {
     if (!(name in defaultCodePoints)) throw misuse(`codePoints.${name} is none of ours`)
@@ -414,7 +414,8 @@ function checkRoles(options: AttestationOptions, settings: Settings): void {
 
 const ALONE = 'Evidence that speaks for no key can only come beside X.509'
 
-function checkIdentity({ expectedIdentity }: AttestationOptions): void {
+/** @throws MisuseError */
+export function checkIdentity({ expectedIdentity }: Pick<AttestationOptions, 'expectedIdentity'>): void {
   if (!expectedIdentity) return
   const { keyIds, claims } = expectedIdentity
   if (!keyIds && !claims) throw misuse('expectedIdentity expects nothing: give keyIds or claims')
@@ -475,29 +476,12 @@ function checkVerifiers(name: string, identities: readonly Uint8Array[]): void {
 }
 const MAX_LIST_LENGTH = 255
 
-function choices<T extends string>(
-  given: readonly T[] | undefined,
-  defaults: readonly T[],
-  name: string,
-  allowed: readonly T[] = defaults,
-): readonly T[] {
-  if (!given) return defaults
-  for (const choice of given) oneOf(choice, allowed, name)
-  if (given.length === 0) throw misuse(`${name} is empty`)
-  if (new Set(given).size < given.length) throw misuse(`${name} names something twice`)
-  return [...given]
-}
-
-function oneOf<T extends string>(value: T, allowed: readonly T[], name: string): T {
-  if (!allowed.includes(value))
-    throw misuse(`${name} is ${JSON.stringify(value)}, which is none of ${allowed.join(', ')}`)
-  return value
-}
-
-function count(value: number | undefined, fallback: number, min: number, name: string): number {
-  if (value === undefined) return fallback
-  if (!Number.isSafeInteger(value) || value < min) throw misuse(`${name} has to be a whole number, ${min} or more`)
-  return value
+/** @throws MisuseError */
+export function quoteLimits({ concurrent, waiting }: QuoteLimits = {}): FullQuoteLimits {
+  return {
+    concurrent: count(concurrent, 8, 1, 'quotes.concurrent'),
+    waiting: count(waiting, 256, 0, 'quotes.waiting'),
+  }
 }
 
 function batchOptions({ window, members }: BatchOptions, attesterTimeout: number): FullBatchOptions {
@@ -510,15 +494,5 @@ function batchOptions({ window, members }: BatchOptions, attesterTimeout: number
   return options
 }
 
-function milliseconds(value: number | undefined, name: string, byDefault = DEFAULT_TIMEOUT): number {
-  if (value === undefined) return byDefault
-  if (!Number.isFinite(value) || value <= 0) throw misuse(`${name} has to be a positive number of milliseconds`)
-  return value
-}
-const DEFAULT_TIMEOUT = 10_000
 /** The shortest time between two attestations of a peer on one connection, in ms. */
 export const MIN_RENEWAL = 10_000
-
-function misuse(sentence: string): MisuseError {
-  return new MisuseError(sentence, 'ERR_ATTESTATION_CONFIG')
-}

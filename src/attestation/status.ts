@@ -2,7 +2,7 @@ import { hex } from '../bytes/index.js'
 import type { AttestationResult } from '../rats/index.js'
 import { type BindingLevel, bindingMeanings } from './binding-level.js'
 import type { AttestationCredential, AttestationModel } from './options.js'
-import type { Profile, ProfileName } from './profile.js'
+import type { ProfileName } from './profile.js'
 
 /** How attestation stands on a connection, as `socket.attestation` shows it. It changes while the handshake runs, and
  *  under `hardened` with every renewal. */
@@ -41,8 +41,9 @@ export interface PeerAttestation {
   readonly requirement: 'required' | 'optional' | 'none'
   /** What was agreed on; null if nothing was. */
   readonly negotiated: NegotiatedAttestation | null
-  /** What the Evidence or results came in: the messages of the handshake, as agreed on, or the peer's certificate, where
-   *  `dangerouslyAcceptCertificateEvidence` lets that do; null where nothing was found good. */
+  /** What the Evidence or results came in: the messages of the handshake, as agreed on; the peer's certificate, where
+   *  `dangerouslyAcceptCertificateEvidence` lets that do; an exported authenticator under the profile `expat`. null where
+   *  nothing was found good. */
   readonly carrier: AttestationCarrier | null
   /** The verdict; null where there was none. */
   readonly result: AttestationResult | null
@@ -51,7 +52,7 @@ export interface PeerAttestation {
 }
 
 /** What Evidence or results come in. */
-export type AttestationCarrier = 'handshake' | 'certificate'
+export type AttestationCarrier = 'handshake' | 'certificate' | 'authenticator'
 
 /** Our attestation to the peer. */
 export interface OwnAttestation {
@@ -72,9 +73,15 @@ export interface NegotiatedAttestation {
   readonly verifier: Uint8Array | null
 }
 
+/** What a status has to know of its profile. */
+interface Binding {
+  readonly name: ProfileName
+  bindingLevel(negotiated: NegotiatedAttestation): BindingLevel
+}
+
 /** The status of a connection while it is being written. */
 export class StatusRecord implements AttestationStatus {
-  readonly #profile: Profile
+  readonly #profile: Binding
   readonly #requirement: PeerAttestation['requirement']
   isResumed = false
   /** Set when the handshake is complete. */
@@ -91,7 +98,7 @@ export class StatusRecord implements AttestationStatus {
   ownNegotiated: NegotiatedAttestation | null = null
   isPresented = false
 
-  constructor(profile: Profile, requirement: PeerAttestation['requirement']) {
+  constructor(profile: Binding, requirement: PeerAttestation['requirement']) {
     this.#profile = profile
     this.#requirement = requirement
   }
@@ -158,7 +165,7 @@ export class StatusRecord implements AttestationStatus {
   toJSON(): unknown {
     const { profile, isResumed, isAttested, bindingLevel, bindingMeaning, isSimulated, claims, peer, own } = this
     const { rounds, renewedAt, evidenceDigest } = this
-    const renewal = this.#profile.name === 'hardened' ? { rounds, renewedAt, evidenceDigest } : {}
+    const renewal = this.#profile.name !== 'draft08' ? { rounds, renewedAt, evidenceDigest } : {}
     return plain({
       profile,
       isResumed,

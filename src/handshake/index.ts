@@ -58,7 +58,7 @@ export { CertificateType, clientCertificateType, serverCertificateType, statusRe
 export { type ImportablePsk, importedPsks } from './imported-psk.js'
 export { KeyLog } from './key-log.js'
 export { EarlySecret, Exporter, HandshakeSecret, type LabelPrefix, MainSecret, TrafficSecret } from './key-schedule.js'
-export { Machine, receive, receiveBefore, type Step, until, type Wait } from './machine.js'
+export { completed, Machine, receive, receiveBefore, type Step, until, type Wait } from './machine.js'
 export {
   Certificate,
   ClientHello,

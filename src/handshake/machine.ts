@@ -124,4 +124,16 @@ export class Machine<T> {
   }
 }
 
+/** Takes steps that wait for the world and for no message, outside of a handshake. */
+export async function completed<T>(steps: Step<T>): Promise<T> {
+  const machine = new Machine(steps)
+  machine.start()
+  while (!machine.result) {
+    if (!machine.pause) throw new Error('the steps wait for a message, which nobody will give them')
+    await machine.pause
+    machine.resume()
+  }
+  return machine.result.value
+}
+
 const NONE: readonly number[] = []

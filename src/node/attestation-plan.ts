@@ -27,7 +27,8 @@ function warn(sentence: string): void {
 }
 const warned = new Set<string>()
 
-function timer(ms: number, fire: () => void): () => void {
+/** A timer of this process. */
+export function timer(ms: number, fire: () => void): () => void {
   // The socket keeps the process alive, if it is to be kept alive.
   const timeout = setTimeout(fire, ms).unref()
   return () => clearTimeout(timeout)

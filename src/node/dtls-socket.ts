@@ -6,6 +6,7 @@ import type { AttestationStatus } from '../attestation/index.js'
 import type { DtlsConnection } from '../dtls/index.js'
 import { ConnectionEnded, type ConnectionEvent, type Established, MisuseError } from '../handshake/index.js'
 import { Aborted, ConnectionReset, HandshakeTimeout } from './errors.js'
+import { type Foundation, foundationOf } from './foundation.js'
 import { IdleTimer } from './idle-timer.js'
 import { appendKeyLog } from './key-log-file.js'
 import { legacyCertificate } from './legacy-certificate.js'
@@ -224,6 +225,11 @@ export class DtlsSocket extends EventEmitter {
   /** TLS-Exporter (RFC 8446 §7.5). @throws MisuseError before the handshake is complete */
   exportKeyingMaterial(length: number, label: string, context?: Uint8Array): Buffer {
     return exportedFrom(this.#established, length, label, context)
+  }
+
+  /** What is built on the connection stands on this. @throws MisuseError before the handshake is complete @internal */
+  get foundation(): Foundation {
+    return foundationOf(this.#plan.side, this.#established, this.#begun)
   }
 
   /** The Handshake Exporter: bound to the hellos and the key exchange of this connection, and there from ServerHello

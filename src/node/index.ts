@@ -18,6 +18,8 @@ export {
 } from './collateral.js'
 export { connect } from './connect.js'
 export { ConnectionReset, HandshakeTimeout } from './errors.js'
+export { ExportedAttestation, exportedAttestation, exportedAuthenticators } from './exported-attestation.js'
+export type { Foundation, FoundedSocket } from './foundation.js'
 export { AttestedHttpsServer, attestedSocketOf, createHttpsServer, type HttpsServerOptions } from './https-server.js'
 export type {
   CommonOptions,

@@ -7,6 +7,7 @@ import { adjoined, concat } from '../bytes/index.js'
 import { AlertReceived, CertificateType, decodeSession, type Established, MisuseError } from '../handshake/index.js'
 import { ConnectionEnded, type ConnectionEvent, isRecyclable, recycle, type TlsConnection } from '../tls/index.js'
 import { Aborted, ConnectionReset, HandshakeTimeout } from './errors.js'
+import { type Foundation, foundationOf } from './foundation.js'
 import { appendKeyLog } from './key-log-file.js'
 import { legacyCertificate } from './legacy-certificate.js'
 import { endTransport, linger } from './linger.js'
@@ -161,6 +162,11 @@ export class AttestedSocket extends TransportSocket {
   /** TLS-Exporter (RFC 8446 §7.5). @throws MisuseError before the handshake is complete */
   exportKeyingMaterial(length: number, label: string, context?: Uint8Array): Buffer {
     return exportedFrom(this.#established, length, label, context)
+  }
+
+  /** What is built on the connection stands on this. @throws MisuseError before the handshake is complete @internal */
+  get foundation(): Foundation {
+    return foundationOf(this.#plan.side, this.#established, this.#begun)
   }
 
   /** The Handshake Exporter: bound to the hellos and the key exchange of this connection, and there from ServerHello

@@ -17,6 +17,7 @@ import { AttestationError, type AttestationErrorCode } from '../errors.js'
 import { askVerifier, checkChallenge, checkIdentity, checkVerdict, identityOfKey, readMessage } from '../examine.js'
 import { isEvidenceOfType, typeName } from '../message-type.js'
 import type { Participant, Selection } from '../participant.js'
+import { newSession } from '../verifier-session.js'
 import { openEvidence } from './batch-message.js'
 import { MAX_VERIFIER_NONCE, Phase, RequestContext } from './bytes.js'
 import { checkContinuity, checkSameKey } from './continuity.js'
@@ -74,7 +75,7 @@ export class RelyingPartySide {
     const { session } = this.#state
     const seq = this.#seq
     if (seq > 0xffff_ffff) throw new Error('there are no more numbers for attestations on this connection')
-    const verifierSession = yield* this.#participant.newSession(this.#verifier, session.signal)
+    const verifierSession = yield* newSession(this.#participant, this.#verifier, session.signal)
     const { nonce } = verifierSession
     if (nonce.length > MAX_VERIFIER_NONCE) {
       const sentence = `the nonce of the Verifier has ${nonce.length} bytes, of which ${MAX_VERIFIER_NONCE} have room`
