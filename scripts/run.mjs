@@ -19,11 +19,13 @@ const USAGE = `usage: node scripts/run.mjs <command>
   interop [--verbose]        the tests against OpenSSL, curl, tshark and Node's tls (test/interop)
   interop:dtls [options]     DTLS 1.3 against that of others, which are built for it (conformance/interop/dtls)
   lossy                      handshakes of DTLS over networks that lose, double and swap, a thousand at each rate of loss
-  build                      compiles src/ to dist/, and apps/, test/ and bench/ to build/
+  build                      compiles src/ to dist/, and all other TypeScript to build/
   lint                       linter and formatter, without changing anything
   format                     formats, and mends what the linter can mend
   bench [options]            the benchmarks, side by side with Node's tls
   native [build|remove]      the optional native helper: what is used, compile it, take it away (docs/native.md)
+  fuzz [options]             feeds every decoder and handshake with what is almost right (fuzz/)
+  soak [options] [names]     the same for long, or with many: what holds, and what it takes (soak/)
   bogo <checkout> [options]  BoringSSL's conformance suite (conformance/bogo)`
 
 const COMMANDS = {
@@ -40,6 +42,9 @@ const COMMANDS = {
   format: () => run('biome', ['check', '--write']),
   bench,
   native: args => run('node', [join('build', 'apps', 'cli', 'main.js'), 'native', ...args], { needs: ['src', 'apps'] }),
+  fuzz: args =>
+    run('node', ['--enable-source-maps', join('build', 'fuzz', 'main.js'), ...args], { needs: ['src', 'fuzz'] }),
+  soak: args => run('node', [join('build', 'soak', 'main.js'), ...args], { needs: ['src', 'soak'] }),
   bogo: args =>
     run('node', [join('build', 'conformance', 'bogo', 'run.js'), ...args], { needs: ['src', 'conformance'] }),
 }
@@ -94,7 +99,7 @@ const TEST_TIMEOUT = 600_000
 
 /** The compiled tests under the given paths. The sources decide, so a test that was removed does not live on in build/. */
 function testFiles(paths) {
-  const all = filesUnder('test').filter(file => file.endsWith('.test.ts'))
+  const all = [...filesUnder('test'), ...filesUnder('fuzz')].filter(file => file.endsWith('.test.ts'))
   const wanted = paths.map(path => relative(ROOT, resolve(process.env.INIT_CWD ?? process.cwd(), path)))
   for (const path of wanted) {
     if (!all.some(file => isUnder(file, path))) throw new Failure(`No test stands at or under ${path}.`, 2)
@@ -150,6 +155,8 @@ const PROJECTS = {
   apps: 'build/apps',
   test: 'build/test',
   bench: 'build/bench',
+  soak: 'build/soak',
+  fuzz: 'build/fuzz',
   conformance: 'build/conformance',
 }
 

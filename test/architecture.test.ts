@@ -81,9 +81,9 @@ describe('rooms', () => {
   })
 })
 
-describe('apps, benchmarks and examples', () => {
+describe('apps, benchmarks, soak and examples', () => {
   test('see only what the package exports', () => {
-    const outside = everything.filter(({ path }) => /^(apps|bench|conformance|examples)\/.*\.ts$/.test(path))
+    const outside = everything.filter(({ path }) => /^(apps|bench|conformance|examples|soak)\/.*\.ts$/.test(path))
     const wrong = imports(outside).filter(
       ({ from, target }) =>
         target.startsWith('#src/') || posix.join(posix.dirname(from.path), target).startsWith('src/'),

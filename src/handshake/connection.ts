@@ -32,7 +32,8 @@ export abstract class Connection implements Carrier {
   abstract readonly sentRetry: SentRetry | undefined
   abstract readonly connectionId: Uint8Array | undefined
   readonly side: 'client' | 'server'
-  protected readonly config: ClientConfig | ServerConfig
+  /** Not a property: it holds PSKs, and who prints a connection is not to print them. */
+  readonly #config: ClientConfig | ServerConfig
   readonly #keyLog: KeyLog
   readonly #recordsPerKey: number
   #machine: Machine<Established> | undefined
@@ -49,7 +50,7 @@ export abstract class Connection implements Carrier {
 
   protected constructor([side, config]: RoleAndConfig, recordsPerKey: number) {
     this.side = side
-    this.config = config
+    this.#config = config
     this.#keyLog = new KeyLog(config.hasKeyLog)
     this.#recordsPerKey = recordsPerKey
     // The steps do not run before `start`, so they see no half-made carrier.
@@ -174,6 +175,10 @@ export abstract class Connection implements Carrier {
   }
 
   // What the layer below asks of this class.
+
+  protected get config(): ClientConfig | ServerConfig {
+    return this.#config
+  }
 
   /** Whether the handshake is not complete yet. */
   protected get isShakingHands(): boolean {

@@ -10,12 +10,20 @@ export class PolicyError extends Error {
   readonly column: number
 
   constructor(file: string, place: { readonly line: number; readonly column: number }, sentence: string) {
-    super(`${file}:${place.line}:${place.column}: ${sentence}`)
+    super(`${file}:${place.line}:${place.column}: ${printable(sentence)}`)
     this.name = 'PolicyError'
     this.file = file
     this.line = place.line
     this.column = place.column
   }
+}
+
+/** Names and characters out of the document are shown as they stand there, but for those that would change how the rest
+ *  is shown: control characters and marks of direction. */
+function printable(sentence: string): string {
+  return sentence.replace(/[\p{Cc}\p{Cf}]/gu, character => {
+    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
+  })
 }
 
 /** A value in a JSON document, with its place, so that every complaint can say where. Each reading method throws a

@@ -189,6 +189,11 @@ describe('a document that is no policy is refused with line and column', () => {
   const cases: readonly (readonly [string, string, string])[] = [
     ['is empty', '', '1:1: this is not JSON'],
     ['is not JSON', '{\n  "version": 1,\n}', '3:1: this is not JSON'],
+    [
+      'has a control character between values',
+      '{"version":\u001b1}',
+      "1:12: this is not JSON: Unexpected character '\\u001b' found.",
+    ],
     ['has a comment', '// x\n{"version":1}', '1:1: this is not JSON'],
     ['has a control character in a string', '{"version":1,"name":"a\u0001"}', '1:1: this is not JSON'],
     ['is an array', '[]', '1:1: has to be an object, not an array'],

@@ -1,0 +1,111 @@
+import { brotliCompression, systemEntropy, zlibCompression } from '#src/crypto/index.js'
+import {
+  decodeSession,
+  type ExternalPsk,
+  type Message,
+  ReplayGuard,
+  type Session,
+  TicketIssuer,
+} from '#src/handshake/index.js'
+import { hardenedEnd } from '../../test/attestation/hardened/support.js'
+import { configFor, type EndOptions, ManualTimers } from '../../test/attestation/support.js'
+import { kinds } from '../../test/support/hostile.js'
+import {
+  always,
+  connectedPair,
+  credentialFor,
+  makePair,
+  NOW,
+  type PairOptions,
+  type Side,
+} from '../../test/support/pair.js'
+import { attesterOf, NOON, verifierOf } from '../../test/support/simulated.js'
+
+/** Handshakes of all kinds, by name: between them every message and every extension passes. Options are for one pair:
+ *  what remembers something is made anew. */
+export const pairs: Readonly<Record<string, () => Promise<PairOptions> | PairOptions>> = {
+  plain: () => ({ server: { tickets: tickets() } }),
+  everything: kinds.everything,
+  compressed: () => ({
+    client: {
+      certificateCompression: [zlibCompression],
+      credentials: always(credentialFor('client')),
+      sendsGrease: true,
+    },
+    server: { certificateCompression: [zlibCompression, brotliCompression], clientAuthentication: 'optional' },
+  }),
+  resumed: async () => {
+    const { session, issuer } = await acquainted()
+    return { client: { session }, server: { tickets: issuer } }
+  },
+  early: async () => {
+    const { session, issuer } = await acquainted()
+    return { client: { session, offersEarlyData: true }, server: { tickets: issuer, earlyData: new ReplayGuard(NOW) } }
+  },
+  external: () => ({ client: { preSharedKeys: [psk], requiresPsk: true }, server: { preSharedKeys: [psk] } }),
+  attested: () => attestedPair('server'),
+  'attested-client': () => attestedPair('client'),
+  hardened: () => ({
+    client: configOf('client', hardenedEnd('client', 'both')),
+    server: configOf('server', hardenedEnd('server', 'both')),
+  }),
+}
+
+const psk: ExternalPsk = { identity: new Uint8Array(8).fill(1), key: new Uint8Array(32).fill(2), hash: 'sha256' }
+
+function attestedPair(attester: Side): PairOptions {
+  const options = (side: Side): EndOptions =>
+    side === attester
+      ? { now: NOON, hasCertificate: true, attestation: { attester: attesterOf() } }
+      : { now: NOON, hasCertificate: side === 'server', attestation: { verifier: verifierOf() } }
+  return { client: configOf('client', options('client')), server: configOf('server', options('server')) }
+}
+
+function configOf(side: Side, options: EndOptions) {
+  // The configuration is that of the side: the two are alike where the pair looks at them.
+  return { ...configFor(side, options, new ManualTimers()).config.config, hasKeyLog: true } as object
+}
+
+function tickets(): TicketIssuer {
+  return new TicketIssuer(systemEntropy, { count: 1 })
+}
+
+let known: Promise<{ readonly session: Session; readonly issuer: TicketIssuer }> | undefined
+/** A session that a server has given a ticket for, once and for all. */
+function acquainted() {
+  known ??= (async () => {
+    const issuer = tickets()
+    const { client } = await connectedPair({ server: { tickets: issuer, earlyData: new ReplayGuard(NOW) } })
+    const session = decodeSession(client.sessions[0] ?? new Uint8Array(0))
+    if (!session) throw new Error('there is no session to resume')
+    return { session, issuer }
+  })()
+  return known
+}
+
+const honestMessages = new Map<string, Promise<readonly Message[]>>()
+/** The messages of both sides when nobody interferes, the client's first. */
+export function honest(name: string): Promise<readonly Message[]> {
+  const found = honestMessages.get(name) ?? recorded(name)
+  honestMessages.set(name, found)
+  return found
+}
+
+async function recorded(name: string): Promise<readonly Message[]> {
+  // What is sent before the handshake is complete is under keys that nobody else knows.
+  const options = await pairs[name === 'early' ? 'resumed' : name]?.()
+  if (!options) throw new RangeError(`there is no pair "${name}"`)
+  const messages = { client: [] as Message[], server: [] as Message[] }
+  const keep = (side: Side) => ({
+    message(message: Message) {
+      const raw = Uint8Array.from(message.raw)
+      messages[side].push({ type: message.type, raw, body: raw.subarray(4) })
+      return undefined
+    },
+  })
+  const pair = makePair({ ...options, intercept: { client: keep('client'), server: keep('server') } })
+  await pair.run()
+  const error = pair.client.error ?? pair.server.error
+  if (error) throw error
+  return [...messages.client, ...messages.server]
+}

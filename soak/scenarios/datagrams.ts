@@ -1,0 +1,58 @@
+import { once } from 'node:events'
+import { connect, createServer, type DtlsSocket } from 'attested-tls/dtls'
+import { clientOptions, inLanes, serverOptions } from '../ends.js'
+import { Growth } from '../growth.js'
+import { exactly, type Scenario, scaled } from '../scenario.js'
+
+/** Connections over UDP, one after the other. */
+export const datagrams: Scenario = {
+  name: 'datagrams',
+  invariant: '20,000 DTLS connections in one process leave no memory, handle, listener or association',
+  async run(scale, { tell }) {
+    const signal = new AbortController().signal
+    const server = createServer(serverOptions, socket => socket.on('message', message => socket.send(message)))
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const growth = await Growth.watching([signal, process, server])
+    let done = 0
+    let failed = 0
+    const { port } = server.address()
+    const shakeHands = async () => {
+      try {
+        await echo(connect({ ...clientOptions, port, signal }))
+      } catch (error) {
+        failed++
+        tell(`a handshake failed: ${String(error)}`)
+      }
+      if (++done % 5000 === 0) tell(`${done} connections`)
+    }
+    const count = scaled(20_000, scale, 200)
+    await inLanes(4, Math.max(500, count / 10), shakeHands)
+    await growth.begin()
+    done = 0
+    await inLanes(4, count, shakeHands)
+    const findings = await growth.findings()
+    const left = server.connectionCount
+    server.close()
+    return [
+      exactly('connections', done, count),
+      exactly('failures', failed, 0),
+      exactly('associations left', left, 0),
+      ...findings,
+    ]
+  },
+}
+
+/** Completes a handshake, has something echoed, and closes. UDP may lose what is sent, so it is sent until it is back. */
+export async function echo(socket: DtlsSocket): Promise<void> {
+  await once(socket, 'secureConnect')
+  const answered = once(socket, 'message')
+  const ask = () => {
+    if (!socket.destroyed) socket.send('ping')
+  }
+  ask()
+  const repeat = setInterval(ask, 200)
+  await answered.finally(() => clearInterval(repeat))
+  socket.close()
+  if (!socket.destroyed) await once(socket, 'close')
+}
