@@ -14,6 +14,8 @@ import { traceEvent } from './trace.js'
 
 /** Attestation as one side of many connections uses it: options that were checked once. */
 export interface Attestation {
+  /** Whether secrets of its connections may be logged. */
+  readonly allowsKeyLog: boolean
   /** Takes part in one connection. */
   connect(surroundings?: Surroundings): ConnectionAttestation
 }
@@ -38,6 +40,7 @@ export function createAttestation(
 ): Attestation {
   const settings = settingsOf(options, side, environment)
   return {
+    allowsKeyLog: settings.profile.name !== 'hardened',
     connect(surroundings) {
       const participant = new Participant(settings, surroundings)
       return {

@@ -29,6 +29,8 @@ export type AttestationErrorCode =
   | 'ERR_ATTESTATION_TIMEOUT'
   /** On a later occasion on the same connection the peer is not what it was. */
   | 'ERR_ATTESTATION_CONTINUITY'
+  /** The connection has lasted as long as our `maxConnectionAge` allows. */
+  | 'ERR_ATTESTATION_TOO_OLD'
   /** The peer has appraised us, and refuses. */
   | 'ERR_ATTESTATION_REJECTED'
   /** Our Attester or Presenter could not do what it had offered. */

@@ -72,6 +72,7 @@ function* examined(
   const isKeyNeeded = selection.model === 'passport' || kind === CredentialKind.ATTESTATION
   const attestedKey = checkKey(result, certificateKey, isKeyNeeded)
   checkIdentity(settings.expectedIdentity, result, attestedKey ?? certificateKey)
+  status.attestedKey = (attestedKey ?? certificateKey)?.spki ?? null
   status.result = result
   status.carrier = 'handshake'
   status.isPeerGood = true
@@ -106,6 +107,7 @@ function* examineCertificate(
   checkVerdict(result)
   const key = checkKey(result, certificateKey, true)
   checkIdentity(settings.expectedIdentity, result, key)
+  status.attestedKey = key?.spki ?? null
   status.result = result
   status.carrier = 'certificate'
   status.isPeerGood = true

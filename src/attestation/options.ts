@@ -73,6 +73,10 @@ export interface AttestationOptions {
   readonly timeouts?: AttestationTimeouts
   /** `hardened`: how often the peer has to attest anew, in ms, give or take a fifth; 10000 or more. Default: 300000. */
   readonly renewEvery?: number
+  /** `hardened`, for who demands attestation: how long a connection may last, in ms. Then it ends; who has made another by that
+   *  time loses nothing. Renewals say that the machine is still sound, and leave the keys as they are: who had them once has
+   *  them until then. Default: 3600000. */
+  readonly maxConnectionAge?: number
   /** Is told of each handshake message as it passes, for people to follow. It must not throw. */
   readonly trace?: (event: TraceEvent) => void
   /** Is told of what nobody may overlook, such as `draft08`. Default: a warning of the process. */

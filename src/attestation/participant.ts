@@ -33,6 +33,8 @@ export class Participant {
   peerReportData: Uint8Array = new Uint8Array(64)
   /** Whether the peer takes Evidence that is for others, too. */
   takesBatches = false
+  /** How seldom the peer wants to attest at most, in ms. */
+  maxRenewal = Number.POSITIVE_INFINITY
   /** Has the peer attest anew, while there is a connection on which it can. */
   renew: (() => void) | undefined
   #own: Selection | undefined

@@ -83,6 +83,7 @@ export function resume({ status }: Participant, { isAttested, carrier, peer, own
   status.peerNegotiated = peer
   status.ownNegotiated = own
   status.isPresented = own !== null
+  status.attestedKey = result?.attestedKey ?? null
   status.result = result
 }
 

@@ -72,6 +72,7 @@ export interface Settings {
   readonly peerTimeout: number
   readonly renewalTimeout: number
   readonly renewalInterval: number
+  readonly maxConnectionAge: number
   readonly trace: ((event: TraceEvent) => void) | undefined
 }
 
@@ -151,6 +152,7 @@ export function settingsOf(
     peerTimeout: milliseconds(options.timeouts?.peer, 'timeouts.peer', DEFAULT_TIMEOUT + verifierTimeout),
     renewalTimeout: milliseconds(options.timeouts?.renewal, 'timeouts.renewal', 30_000),
     renewalInterval: milliseconds(options.renewEvery, 'renewEvery', 300_000),
+    maxConnectionAge: milliseconds(options.maxConnectionAge, 'maxConnectionAge', 3_600_000),
     trace,
   }
   if (settings.renewalInterval < MIN_RENEWAL) throw misuse(`renewEvery is at least ${MIN_RENEWAL} ms`)
@@ -181,6 +183,7 @@ const OPTIONS: Readonly<Record<keyof AttestationOptions, true>> = {
   codePoints: true,
   timeouts: true,
   renewEvery: true,
+  maxConnectionAge: true,
   trace: true,
   acceptDraft08Risks: true,
   warn: true,
@@ -269,13 +272,21 @@ export function policyDigestOf({
 
 /** What is for one profile only; and `draft08` is neither had by accident nor in silence. */
 function checkProfile(options: AttestationOptions, settings: Settings): void {
-  const { acceptDraft08Risks: accepted = [], renewEvery, batch, warn = settings.environment.warn } = options
+  const {
+    acceptDraft08Risks: accepted = [],
+    renewEvery,
+    maxConnectionAge,
+    batch,
+    warn = settings.environment.warn,
+  } = options
   for (const risk of accepted) oneOf(risk, ['relay', 'replay', 'diversion'], 'acceptDraft08Risks')
   if (settings.profile === hardened) {
     if (accepted.length > 0) throw misuse('acceptDraft08Risks is for the profile draft08, and this is hardened')
     return
   }
-  if (renewEvery !== undefined || batch) throw misuse('renewEvery and batch are for the profile hardened')
+  if (renewEvery !== undefined || maxConnectionAge !== undefined || batch) {
+    throw misuse('renewEvery, maxConnectionAge and batch are for the profile hardened')
+  }
   warn(checkDraft08Risks(options, settings))
 }
 

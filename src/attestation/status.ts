@@ -1,4 +1,5 @@
 import { hex } from '../bytes/index.js'
+import { hash, type PublicKey } from '../crypto/index.js'
 import type { AttestationResult } from '../rats/index.js'
 import { type BindingLevel, bindingMeanings } from './binding-level.js'
 import type { AttestationCredential, AttestationModel } from './options.js'
@@ -21,6 +22,9 @@ export interface AttestationStatus {
   readonly rounds: number
   /** When it did last, ms since 1970; null if it never did. */
   readonly renewedAt: number | null
+  /** SHA-256 of the SubjectPublicKeyInfo of the key that the peer attests with, 32 bytes: what `expectedIdentity.keyIds` are
+   *  compared with. null unless the peer is attested. */
+  readonly attestedKeyId: Uint8Array | null
   /** SHA-256 of the peer's Evidence after the handshake, as it came last; null if none did. */
   readonly evidenceDigest: Uint8Array | null
   /** Whether any part of the peer's Evidence comes from a simulated platform. */
@@ -89,6 +93,7 @@ export class StatusRecord implements AttestationStatus {
   rounds = 0
   renewedAt: number | null = null
   evidenceDigest: Uint8Array | null = null
+  attestedKey: Uint8Array | null = null
   peerNegotiated: NegotiatedAttestation | null = null
   /** A verdict that stands: the peer is sound, and it is for this challenge and this key. */
   result: AttestationResult | null = null
@@ -104,8 +109,9 @@ export class StatusRecord implements AttestationStatus {
   }
 
   /** Notes a verdict over the finished handshake. */
-  renew(result: AttestationResult, evidenceDigest: Uint8Array, now: number): void {
+  renew(result: AttestationResult, key: PublicKey, evidenceDigest: Uint8Array, now: number): void {
     this.result = result
+    this.attestedKey = key.spki
     this.evidenceDigest = evidenceDigest
     this.renewedAt = now
     this.rounds++
@@ -133,6 +139,10 @@ export class StatusRecord implements AttestationStatus {
 
   get bindingMeaning(): string {
     return bindingMeanings[this.bindingLevel]
+  }
+
+  get attestedKeyId(): Uint8Array | null {
+    return this.isAttested && this.attestedKey ? hash('sha256', this.attestedKey) : null
   }
 
   get isSimulated(): boolean {
@@ -164,7 +174,7 @@ export class StatusRecord implements AttestationStatus {
 
   toJSON(): unknown {
     const { profile, isResumed, isAttested, bindingLevel, bindingMeaning, isSimulated, claims, peer, own } = this
-    const { rounds, renewedAt, evidenceDigest } = this
+    const { rounds, renewedAt, evidenceDigest, attestedKeyId } = this
     const renewal = this.#profile.name !== 'draft08' ? { rounds, renewedAt, evidenceDigest } : {}
     return plain({
       profile,
@@ -172,6 +182,7 @@ export class StatusRecord implements AttestationStatus {
       isAttested,
       bindingLevel,
       bindingMeaning,
+      attestedKeyId,
       ...renewal,
       isSimulated,
       claims,

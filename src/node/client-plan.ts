@@ -5,7 +5,7 @@ import { systemEntropy } from '../crypto/index.js'
 import { type ClientConfig, decodeSession, type ExternalPsk, MisuseError, type Session } from '../handshake/index.js'
 import { TlsConnection } from '../tls/index.js'
 import { attestationOf } from './attestation-plan.js'
-import { keyLogFileOf } from './key-log-file.js'
+import { keyLogFileOf, mayTellKeys } from './key-log-file.js'
 import { protocolsOf } from './names.js'
 import type { ConnectOptions } from './options.js'
 import { peerCheckOf } from './peer.js'
@@ -32,7 +32,7 @@ export function planClient(options: ConnectOptions): ClientPlan {
     checkServerIdentity: options.checkServerIdentity,
     isAdvisory: options.rejectUnauthorized === false,
   })
-  const keyLogFile = keyLogFileOf(options.keyLogFile)
+  const keyLogFile = keyLogFileOf(options.keyLogFile, attestation)
   const alpn = protocolsOf(options.ALPNProtocols)
   const asksForOcsp = options.requestOCSP ?? false
   return {
@@ -63,7 +63,7 @@ export function planClient(options: ConnectOptions): ClientPlan {
         plug: attested?.plug,
         session: sessionBytes && resumable(sessionBytes, preSharedKeys.length > 0),
         preSharedKeys,
-        hasKeyLog: keyLogFile !== undefined || endpoint.listenerCount('keylog') > 0,
+        hasKeyLog: keyLogFile !== undefined || mayTellKeys(endpoint.listenerCount('keylog'), attestation),
         credentials: query => {
           own = context.identityFor(query)
           return own?.credential(query.certificateType) ?? null

@@ -11,7 +11,7 @@ import {
 } from '../handshake/index.js'
 import { TlsConnection } from '../tls/index.js'
 import { attestationOf } from './attestation-plan.js'
-import { keyLogFileOf } from './key-log-file.js'
+import { keyLogFileOf, mayTellKeys } from './key-log-file.js'
 import { protocolsOf } from './names.js'
 import type { PskLookup, SecureContextOptions, ServerOptions, TicketOptions } from './options.js'
 import { peerCheckOf } from './peer.js'
@@ -53,7 +53,7 @@ export class ServerPlan<S extends Endpoint> implements Plan<S> {
     this.#alpn = protocolsOf(options.ALPNProtocols)
     this.#attestation = attestationOf(options.attestation, 'server', this.#context.hasCertificate)
     this.handshakeTimeout = options.handshakeTimeout ?? HANDSHAKE_TIMEOUT
-    this.keyLogFile = keyLogFileOf(options.keyLogFile)
+    this.keyLogFile = keyLogFileOf(options.keyLogFile, this.#attestation)
   }
 
   /** Replaces the context of the server. Ticket keys stay, unless others are given. @throws MisuseError */
@@ -154,9 +154,8 @@ export class ServerPlan<S extends Endpoint> implements Plan<S> {
   }
 
   #hasKeyLog(endpoint: Endpoint): boolean {
-    return (
-      this.keyLogFile !== undefined || this.#events.listenerCount('keylog') > 0 || endpoint.listenerCount('keylog') > 0
-    )
+    const listeners = this.#events.listenerCount('keylog') + endpoint.listenerCount('keylog')
+    return this.keyLogFile !== undefined || mayTellKeys(listeners, this.#attestation)
   }
 
   /** The context of a host name; a promise only where `SNICallback` takes its time. */

@@ -1,23 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { DtlsConnection } from '#src/dtls/index.js'
-import { DatagramPair, type NetworkOptions } from '../support/datagram-pair.js'
 import { deferred } from '../support/plug.js'
 import { type Case, cases, checkOwn, checkPeer, needsCertificate, optionsFor } from './cases.js'
-import { configFor, type EndOptions, FakeAttester, FakeVerifier, ManualTimers, type Side, tickets } from './support.js'
-
-/** A pair over datagrams, whose ends are those of `support.ts`. */
-function datagramPair(ends: Readonly<Record<Side, EndOptions>>, network: NetworkOptions = {}) {
-  const client = configFor('client', ends.client, new ManualTimers())
-  const server = configFor('server', ends.server, new ManualTimers())
-  assert.ok(client.config.side === 'client' && server.config.side === 'server')
-  const pair = new DatagramPair(
-    new DtlsConnection('client', client.config.config),
-    new DtlsConnection('server', server.config.config),
-    network,
-  )
-  return { pair, client: client.attested?.status, server: server.attested?.status }
-}
+import { datagramPair, longAttester } from './datagram-support.js'
+import { type EndOptions, FakeAttester, FakeVerifier, type Side, tickets } from './support.js'
 
 function endsOf(subject: Case, attester = () => new FakeAttester()): Readonly<Record<Side, EndOptions>> {
   const end = (side: Side): EndOptions => ({
@@ -25,11 +11,6 @@ function endsOf(subject: Case, attester = () => new FakeAttester()): Readonly<Re
     hasCertificate: needsCertificate(subject, side),
   })
   return { client: end('client'), server: end('server') }
-}
-
-/** Evidence of 16 KiB and more. */
-function longAttester(): FakeAttester {
-  return new FakeAttester({ alter: claims => Object.assign({}, claims, { log: 'x'.repeat(16_384) }) })
 }
 
 const background: Case = {
@@ -144,30 +125,6 @@ describe('a peer whose Evidence is not good', () => {
     assert.ok(pair.server.error)
     assert.equal(pair.client.connection.state, 'closed')
   })
-})
-
-describe('attestation after the handshake (profile hardened)', () => {
-  for (const loss of [0, 0.2]) {
-    test(`comes over datagrams, at ${loss * 100} % loss, before any data`, async () => {
-      for (let seed = 1; seed <= 5; seed++) {
-        const { pair, client } = datagramPair(
-          {
-            client: { attestation: { profile: 'hardened', verifier: new FakeVerifier(), peerCredentials: ['x509'] } },
-            server: { attestation: { profile: 'hardened', attester: longAttester(), ownCredentials: ['x509'] } },
-          },
-          { seed, loss },
-        )
-        await pair.run()
-        assert.equal(pair.client.error, undefined)
-        assert.equal(pair.server.error, undefined)
-        assert.equal(client?.isAttested, true)
-        assert.deepEqual(
-          [pair.client, pair.server].map(({ connection }) => connection.state),
-          ['open', 'open'],
-        )
-      }
-    })
-  }
 })
 
 test('an attested session is resumed over datagrams', async () => {

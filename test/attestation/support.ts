@@ -241,9 +241,10 @@ export class ManualTimers {
     return () => void this.pending.delete(fire)
   }
 
-  /** Lets the time run out for everybody who waits. */
-  fire(): void {
-    for (const fire of [...this.pending.keys()]) {
+  /** Lets the time run out for everybody who waits, but for those who wait for so many ms or more. */
+  fire(limit = 3_600_000): void {
+    for (const [fire, ms] of [...this.pending]) {
+      if (ms >= limit) continue
       this.pending.delete(fire)
       fire()
     }

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test, { describe, type TestContext } from 'node:test'
 import { AttestationError, type AttestationOptions, connect, createServer } from '#src/node/index.js'
+import { FakeAttester, FakeVerifier } from '../attestation/support.js'
 import { attesterOf, verifierOf } from '../support/simulated.js'
 import { clientOptions, listen, pair, readAll, serverOptions } from './support.js'
 
@@ -89,6 +93,65 @@ describe('the profile hardened on a socket', () => {
     // Of 16 that there would be otherwise: 4, unless the machine was slow.
     assert.ok(made < 16, `${made} pieces of Evidence for 8 connections`)
   })
+
+  test('logs no keys: the option is refused, the environment passed over, and listeners hear nothing', async t => {
+    const keyLogFile = join(tmpdir(), `attested-tls-no-keys-${process.pid}.log`)
+    const options = { ...clientOptions, port: 1, keyLogFile, attestation: demands() }
+    assert.throws(() => connect(options), { code: 'ERR_ATTESTATION_CONFIG', message: /keyLogFile.*logs no keys/ })
+    assert.throws(() => createServer({ ...serverOptions, keyLogFile, attestation: attests() }), /logs no keys/)
+
+    const warnings: string[] = []
+    const listenTo = ({ message }: Error) => void warnings.push(message)
+    process.on('warning', listenTo)
+    process.env.SSLKEYLOGFILE = keyLogFile
+    t.after(() => {
+      delete process.env.SSLKEYLOGFILE
+      process.off('warning', listenTo)
+    })
+    let heard = 0
+    const listener = createServer({ ...serverOptions, attestation: attests() }, socket => socket.end('hello'))
+    listener.on('keylog', () => heard++)
+    const port = await listen(t, listener)
+    const socket = connect({ port, host: '127.0.0.1', ...clientOptions, attestation: demands() })
+    socket.on('keylog', () => heard++)
+    assert.equal(String(await readAll(socket)), 'hello')
+    assert.equal(heard, 0)
+    assert.equal(existsSync(keyLogFile), false)
+    assert.deepEqual(warnings.length, 2)
+    for (const sentence of warnings) assert.match(sentence, /logs no keys/)
+  })
+
+  for (const round of [0, 1]) {
+    test(`tells a peer that is refused from one that could not be appraised, ${round ? 'after' : 'in'} the handshake`, async t => {
+      const outcomes = [
+        ['ERR_ATTESTATION_REFUSED', { measurement: 'bad' }, {}],
+        ['ERR_ATTESTATION_NOT_APPRAISED', {}, { status: 'none', isAccepted: false, problem: 'no collateral' }],
+      ] as const
+      for (const [code, claims, verdict] of outcomes) {
+        const [good, bad] = [new FakeAttester(), new FakeAttester(claims)]
+        const attester = new FakeAttester()
+        let [made, judged] = [0, 0]
+        attester.evidence = request => (made++ === round ? bad : good).evidence(request)
+        const verifier = new FakeVerifier({
+          expiresAt: null,
+          alter: result => (judged++ === round ? { ...result, ...verdict } : result),
+        })
+        const listener = createServer({ ...serverOptions, attestation: { attester } })
+        const told = once(listener, 'tlsClientError')
+        const port = await listen(t, listener)
+        const socket = connect({ port, host: '127.0.0.1', ...clientOptions, attestation: { verifier } })
+        let isSecure = false
+        socket.on('secureConnect', () => {
+          isSecure = true
+        })
+        const [error] = await once(socket, 'error')
+        assert.equal(error.code, code)
+        assert.equal(isSecure, false)
+        assert.equal(socket.attestation?.isAttested, false)
+        assert.ok((await told)[0] instanceof Error)
+      }
+    })
+  }
 
   test('has nothing to renew where the peer does not attest', async t => {
     const { client, server } = await pair(t, { attestation: attests() }, { attestation: demands() })

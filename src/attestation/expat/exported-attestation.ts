@@ -184,7 +184,7 @@ export class ExportedAttestation {
     this.#record.peerNegotiated = negotiated(type)
     this.#record.isPeerGood = true
     this.#record.carrier = 'authenticator'
-    this.#record.renew(result, hash('sha256', data), environment.now())
+    this.#record.renew(result, received.publicKey, hash('sha256', data), environment.now())
   }
 
   /** Whom the handshake has authenticated: X.509 is still what says who the peer is. */

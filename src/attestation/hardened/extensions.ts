@@ -21,6 +21,7 @@ export function hardenedExtensions(codePoints: CodePoints) {
     /** That the profile is spoken, and in its requests which version of it. */
     hardenedAttestation: extension(codePoints.hardened_attestation, 'hardened_attestation', {
       client_hello: struct({ versions: vector(uint8, 1, 16), flags: uint8 }),
+      // maxRenewalSeconds: how long the server lets pass between two attestations, of either side; 0: it does not say.
       encrypted_extensions: struct({ version: uint8, flags: uint8, maxRenewalSeconds: uint16 }),
       certificate_request: uint8,
     }),

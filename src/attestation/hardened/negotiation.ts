@@ -2,7 +2,7 @@ import { NamedGroup } from '../../crypto/index.js'
 import { type Extensions, type ExtensionValue, extensionValue, type View } from '../../handshake/index.js'
 import { AttestationError } from '../errors.js'
 import type { Participant } from '../participant.js'
-import { canDemand, canProve } from '../settings.js'
+import { canDemand, canProve, MIN_RENEWAL } from '../settings.js'
 import { HARDENED_VERSION, HardenedFlag } from './extensions.js'
 
 /** `hardened_attestation` in our ClientHello. */
@@ -28,11 +28,11 @@ export function answerHardened(participant: Participant, hs: View): ExtensionVal
   checkGroup(hs)
   checkRequirement('the client', offer.flags, settings.attester !== undefined)
   participant.takesBatches = (offer.flags & HardenedFlag.takesBatches) !== 0
-  const { renewalInterval, verifier } = settings
+  const { renewalInterval } = settings
   return extensionValue(encrypted_extensions, {
     version: HARDENED_VERSION,
     flags: flagsOf(settings),
-    maxRenewalSeconds: verifier ? Math.min(0xffff, Math.ceil(renewalInterval / 1000)) : 0,
+    maxRenewalSeconds: Math.min(0xffff, Math.ceil(renewalInterval / 1000)),
   })
 }
 
@@ -53,6 +53,8 @@ export function acceptHardened(participant: Participant, hs: View, answer: Exten
   checkGroup(hs)
   checkRequirement('the server', chosen.flags, own !== undefined)
   participant.takesBatches = (chosen.flags & HardenedFlag.takesBatches) !== 0
+  // 0: the server says nothing of it.
+  if (chosen.maxRenewalSeconds > 0) participant.maxRenewal = Math.max(MIN_RENEWAL, chosen.maxRenewalSeconds * 1000)
 }
 
 /** The peer's nonce has to be one that nobody guesses, whatever the draft allows. @throws AttestationError */

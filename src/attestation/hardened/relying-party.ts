@@ -172,7 +172,7 @@ export class RelyingPartySide {
     if (status.result && this.#aik) checkSameKey(status.result, result)
     this.#aik = aik.spki
     this.#previous = round.reportData
-    status.renew(result, hash('sha256', data), settings.environment.now())
+    status.renew(result, aik, hash('sha256', data), settings.environment.now())
     this.#state.send(ControlKind.accept, this.#seq, round.acceptance)
     this.#seq++
   }

@@ -74,6 +74,7 @@ function* converse({ participant, session, alarms, relyingParty, attester }: Con
     session.openGate()
   }
   alarms.set('gate', settings.peerTimeout)
+  if (relyingParty) alarms.set('age', settings.maxConnectionAge)
   if (relyingParty) yield* ask(participant, relyingParty, alarms)
   openWhenReady()
   for (;;) {
@@ -81,6 +82,8 @@ function* converse({ participant, session, alarms, relyingParty, attester }: Con
     if (!received) {
       if (alarms.take('gate') && !isOpen) throw tooLate('for attestation after the handshake', settings.peerTimeout)
       if (alarms.take('answer') && relyingParty?.isWaiting) throw tooLate('for an answer', settings.renewalTimeout)
+      if (alarms.take('acceptance')) throw tooLate('to accept our attestation', settings.peerTimeout)
+      if (alarms.take('age')) throw tooOld(settings.maxConnectionAge)
       if (alarms.take('renewal') && relyingParty && !relyingParty.isWaiting && !isTooSoon(participant, alarms))
         yield* ask(participant, relyingParty, alarms)
       continue
@@ -88,12 +91,14 @@ function* converse({ participant, session, alarms, relyingParty, attester }: Con
     const message = decode(ControlMessage, received.body)
     if (message.kind === ControlKind.request && attester) {
       yield* attester.answer(message)
+      alarms.set('acceptance', settings.peerTimeout)
     } else if (message.kind === ControlKind.authenticator && relyingParty) {
       yield* relyingParty.appraise(message)
       alarms.clear('answer')
-      alarms.set('renewal', withJitter(settings.renewalInterval, session))
+      alarms.set('renewal', withJitter(Math.min(settings.renewalInterval, participant.maxRenewal), session))
     } else if (message.kind === ControlKind.accept && attester) {
       attester.accepted(message)
+      alarms.clear('acceptance')
     } else if (message.kind === ControlKind.reject && attester) {
       attester.rejected(message)
     } else {
@@ -159,6 +164,12 @@ function isTooSoon({ settings, status }: Participant, alarms: Alarms): boolean {
 function withJitter(interval: number, { entropy }: ControlSession): number {
   const [high = 0, low = 0] = entropy.bytes(2)
   return Math.round(interval * (0.8 + (0.4 * (high * 256 + low)) / 0xffff))
+}
+
+/** What has been found out about a machine is renewed, the keys are not: nobody who had them once is shut out by it. */
+function tooOld(ms: number): AttestationError {
+  const sentence = `the connection has lasted for ${ms} ms, and is to be made anew: maxConnectionAge`
+  return new AttestationError('ERR_ATTESTATION_TOO_OLD', 'access_denied', sentence)
 }
 
 function tooLate(what: string, ms: number): AttestationError {

@@ -3,10 +3,11 @@ import test, { describe } from 'node:test'
 import { ControlKind, type ControlMessage } from '#src/attestation/hardened/control-message.js'
 import { AttestationError } from '#src/attestation/index.js'
 import { utf8 } from '#src/bytes/index.js'
+import { hash } from '#src/crypto/index.js'
 import type { EvidenceRequest } from '#src/rats/index.js'
-import { alertOf } from '../../support/pair.js'
+import { alertOf, credentialFor } from '../../support/pair.js'
 import { attesterOf, NOON, verifierOf } from '../../support/simulated.js'
-import { bareKeys, connect, type EndOptions, FakeVerifier, type Pair, settle, tickets } from '../support.js'
+import { bareKeys, connect, type EndOptions, FakeVerifier, keyId, type Pair, settle, tickets } from '../support.js'
 import { type Attesting, alterControl, hardenedEnd, withAttestation } from './support.js'
 
 function assertOpen({ client, server }: Pair): void {
@@ -260,6 +261,36 @@ describe('a renewal', () => {
     assert.equal(pair.client.status?.rounds, 2)
   })
 
+  test('comes as often as the server says, where that is oftener than we would', async () => {
+    const { pair } = await renewing({ attestation: { renewEvery: 20_000 } })
+    const waits = [...pair.client.timers.pending.values()]
+    assert.ok(
+      waits.some(ms => ms >= 16_000 && ms <= 24_000),
+      waits.join(),
+    )
+    const seldom = await renewing({ attestation: { renewEvery: 900_000 } }, { attestation: { renewEvery: 20_000 } })
+    assert.ok([...seldom.pair.client.timers.pending.values()].some(ms => ms >= 16_000 && ms <= 24_000))
+  })
+
+  test('that is never accepted ends the connection, on the side of the one who attested', async () => {
+    const swallow = alterControl(message => (message.kind === ControlKind.accept && message.seq > 0 ? [] : [message]))
+    const { pair, pass, renew } = await renewing({}, { alterPlug: swallow })
+    renew()
+    await pass(20_000)
+    assert.equal(pair.server.error, undefined)
+    pair.server.timers.fire()
+    await settle(pair)
+    assert.equal(codeOf(pair.server.error), 'ERR_ATTESTATION_TIMEOUT')
+  })
+
+  test('that is accepted leaves nobody waiting', async () => {
+    const { pair, pass, renew } = await renewing()
+    renew()
+    await pass(20_000)
+    assert.equal(pair.client.status?.rounds, 2)
+    assert.deepEqual([...pair.server.timers.pending.values()], [])
+  })
+
   test('that does not come ends the connection', async () => {
     let count = 0
     const swallow = alterControl(message =>
@@ -310,6 +341,37 @@ describe('a renewal', () => {
     await settle(pair)
     assert.throws(renew, /no attestation/)
     assert.deepEqual([...pair.client.timers.pending], [])
+  })
+})
+
+describe('a connection', () => {
+  for (const side of ['client', 'server'] as const) {
+    test(`ends when it is as old as a ${side} that demands attestation allows`, async () => {
+      const attesting = side === 'client' ? 'server' : 'client'
+      const attestation = { maxConnectionAge: 7_200_000 }
+      const changes = side === 'client' ? ([{ attestation }, {}] as const) : ([{}, { attestation }] as const)
+      const pair = await both(attesting, ...changes)
+      assertOpen(pair)
+      assert.ok([...pair[side].timers.pending.values()].includes(7_200_000))
+      assert.ok(![...pair[attesting].timers.pending.values()].some(ms => ms >= 3_600_000))
+      for (const [fire, ms] of [...pair[side].timers.pending]) if (ms === 7_200_000) fire()
+      await settle(pair)
+      assert.equal(codeOf(pair[side].error), 'ERR_ATTESTATION_TOO_OLD')
+      assert.equal(pair[side].status?.isAttested, false)
+      assert.ok(pair[attesting].error)
+    })
+  }
+
+  test('says which key the peer attests with', async () => {
+    const plain = await both('server')
+    const { publicKey } = credentialFor('localhost').key
+    assert.deepEqual(plain.client.status?.attestedKeyId, hash('sha256', publicKey.spki))
+    assert.equal(plain.server.status?.attestedKeyId, null)
+    const compound = await both('server', {}, { attestation: { identityKey: bareKeys.server } })
+    assert.deepEqual(compound.client.status?.attestedKeyId, keyId(bareKeys.server))
+    const { attestedKeyId, bindingMeaning } = JSON.parse(JSON.stringify(compound.client.status))
+    assert.equal(attestedKeyId, Buffer.from(keyId(bareKeys.server)).toString('hex'))
+    assert.match(bindingMeaning, /bound to the keys that protect the data/)
   })
 })
 
