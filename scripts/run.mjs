@@ -12,6 +12,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const USAGE = `usage: node scripts/run.mjs <command>
 
   demo [options]             the demonstration (npm start)
+  coap                       the example of devices that enroll over CoAP on DTLS (apps/coap)
   test [--verbose] [paths]   lint, format and all tests (npm test); with paths, only the tests under them:
                              npm test -- test/x509 test/bytes/codec.test.ts
                              options that begin with --test- go to Node's own test runner:
@@ -30,6 +31,7 @@ const USAGE = `usage: node scripts/run.mjs <command>
 
 const COMMANDS = {
   demo: args => run('node', [join('build', 'apps', 'demo', 'main.js'), ...args], { needs: ['src', 'apps'] }),
+  coap: () => run('node', [join('build', 'apps', 'coap', 'main.js')], { needs: ['src', 'apps'] }),
   test,
   lossy,
   interop: args => test(['test/interop', ...args]),

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { optional, repositoryRoot } from '../support/skip.js'
 
-const built = existsSync(join(repositoryRoot, 'build', 'peers', 'pion'))
+const built = existsSync(join(repositoryRoot, 'build', 'peers', 'pion', 'release', 'peer'))
 
 test('DTLS 1.3 is that of pion/dtls', optional('its peer', built, 'npm run interop:dtls -- pion'), async t => {
   const program = join(repositoryRoot, 'build', 'conformance', 'interop', 'dtls', 'run.js')

@@ -1,10 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Issued, makeRoot } from '../../../test/support/pki.js'
+import type { CredentialKind } from './scenarios.js'
 
 /** What ends authenticate with: as options of ours, and as arguments for a peer's program. */
 export interface Credentials {
-  of(kind: 'usual' | 'large' | 'none'): {
+  of(kind: CredentialKind): {
     readonly own: Record<'client' | 'server', { cert?: string; key?: string; ca?: string }>
     readonly peersArguments: Record<'client' | 'server', readonly string[]>
   }
@@ -33,14 +34,14 @@ export function makeCredentials(folder: string): Credentials {
   }
   const sets = {
     usual: set('usual', []),
-    large: set(
-      'large',
-      Array.from({ length: LARGE / 32 }, (_, i) => `${String(i).padStart(4, '0')}.a-rather-long-name.example`),
-    ),
+    large: set('large', names(8_000)),
+    'very large': set('very-large', names(30_000)),
     none: { own: { client: {}, server: {} }, peersArguments: { client: [], server: [] } },
   }
   return { of: kind => sets[kind] }
 }
 
-/** Bytes of names, each of which takes 32, in a large certificate. */
-const LARGE = 30_000
+/** Names that make a certificate so many bytes longer. */
+function names(length: number): readonly string[] {
+  return Array.from({ length: length / 32 }, (_, i) => `${String(i).padStart(4, '0')}.a-rather-long-name.example`)
+}

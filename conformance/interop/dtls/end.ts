@@ -21,9 +21,9 @@ export interface End {
 
 /** What an end knows of its connection. */
 export interface Facts {
+  // Each is undefined where the end cannot tell.
   /** 32 bytes for EXPORTER-interop, in hex. */
-  readonly exporter: string
-  /** undefined where the end cannot tell. */
+  readonly exporter?: string
   readonly isDtls13?: boolean
   readonly alpn?: string
   /** How many certificates the other end has shown. */
@@ -44,16 +44,13 @@ export class News {
     else this.#waiting.set(kind, [...(this.#waiting.get(kind) ?? []), value])
   }
 
-  /** @throws Error with the history, if it does not happen in time */
+  /** @throws Error if it does not happen in time */
   next<T>(kind: string): Promise<T> {
     const queue = this.#waiting.get(kind) ?? []
     // Each kind has one type of value, which those who tell and those who ask agree on.
     if (queue.length > 0) return Promise.resolve(queue.shift() as T)
     return new Promise((resolve, reject) => {
-      const giveUp = setTimeout(
-        () => reject(new Error(`nothing was ${kind}; so far: ${this.history.join('; ') || 'silence'}`)),
-        PATIENCE,
-      )
+      const giveUp = setTimeout(() => reject(new Error(`nothing was ${kind}`)), PATIENCE)
       const wanted = this.#wanted.get(kind) ?? []
       wanted.push(value => {
         clearTimeout(giveUp)

@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Credentials, makeCredentials } from './credentials.js'
+import type { News } from './end.js'
 import { ourClient, ourServer } from './ours.js'
 import { Path } from './path.js'
 import { build, type PeerStack, peers, programOf } from './peers.js'
 import { Puppet } from './puppet.js'
 import { report } from './report.js'
-import { type Role, type Scenario, scenarios } from './scenarios.js'
+import { type Link, type Role, type Scenario, scenarios } from './scenarios.js'
 
 /*
  * Our DTLS 1.3 against that of others, in both roles, over loopback. README.md says more.
@@ -123,7 +124,7 @@ async function meet(program: string, scenario: Scenario, role: Role, credentials
       opened.push({ stop: () => path.close() })
       const end = ourClient(path.port, { ...own.client, ...client })
       opened.push(end)
-      await scenario.run({ ours: end, theirs: puppet, client: end, server: puppet, path })
+      await watched(scenario, { ours: end, theirs: puppet, client: end, server: puppet, path })
     } else {
       const { end, port } = await ourServer({ ...own.server, ...server })
       opened.push(end)
@@ -135,10 +136,21 @@ async function meet(program: string, scenario: Scenario, role: Role, credentials
         ...theirs,
       ])
       opened.push(puppet)
-      await scenario.run({ ours: end, theirs: puppet, client: puppet, server: end, path })
+      await watched(scenario, { ours: end, theirs: puppet, client: puppet, server: end, path })
     }
   } finally {
     for (const thing of opened.reverse()) await thing.stop()
+  }
+}
+
+/** @throws Error with what both ends have seen */
+async function watched(scenario: Scenario, link: Link & { readonly theirs: Puppet }): Promise<void> {
+  try {
+    await scenario.run(link)
+  } catch (error) {
+    const seen = ({ history }: News) => history.join('; ') || 'nothing'
+    const both = `we saw: ${seen(link.ours.news)}; the peer: ${seen(link.theirs.news)}`
+    throw new Error(`${error instanceof Error ? error.message : error}; ${both}`, { cause: error })
   }
 }
 

@@ -117,6 +117,8 @@ impl Peer {
 fn config(options: &HashMap<String, String>) -> Config {
     let mut builder = Config::builder()
         .require_client_certificate(options.contains_key("client-auth"))
+        .max_queue_rx(200)
+        .max_queue_tx(200)
         .flight_start_rto(Duration::from_millis(200));
     if let Some(mtu) = options.get("mtu") {
         builder = builder.mtu(mtu.parse().unwrap());
