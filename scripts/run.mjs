@@ -60,12 +60,15 @@ class Failure extends Error {
   }
 }
 
-/** Handshakes and data, or with `evidence` first, appraisals. */
+/** Handshakes and data over TLS, or with `evidence` or `dtls` first, appraisals or DTLS. */
 function bench(args) {
-  const isEvidence = args[0] === 'evidence'
-  const [program, rest] = isEvidence ? ['evidence.js', args.slice(1)] : ['main.js', args]
-  run('node', [join('build', 'bench', program), ...rest], { needs: ['src', 'bench'] })
+  const [first = ''] = args
+  const program = Object.hasOwn(BENCHMARKS, first) ? BENCHMARKS[first] : undefined
+  const rest = program ? args.slice(1) : args
+  run('node', ['--expose-gc', join('build', 'bench', program ?? 'main.js'), ...rest], { needs: ['src', 'bench'] })
 }
+
+const BENCHMARKS = { evidence: 'evidence.js', dtls: 'dtls.js' }
 
 /** Everything, or the tests under the paths given. Node's summary comes last, but for a sentence on what else failed. */
 function test(args) {

@@ -1,8 +1,9 @@
 import { createSocket } from 'node:dgram'
 import { lookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
+import { NamedGroup } from '../crypto/index.js'
 import { DtlsConnection } from '../dtls/index.js'
-import { MisuseError } from '../handshake/index.js'
+import { type ClientConfig, MisuseError } from '../handshake/index.js'
 import { planClient } from './client-plan.js'
 import type { DtlsConnectOptions } from './dtls-options.js'
 import { type DatagramPath, DtlsSocket } from './dtls-socket.js'
@@ -52,11 +53,22 @@ export function connect(options: DtlsConnectOptions, listener?: () => void): Dtl
       }
       const { config, ...rest } = plan.configure(socket, options.session)
       // An empty connection ID: we stay where we are, but a server wants to know us when our address changes on the way.
-      const connection = new DtlsConnection('client', config, { ...tuning(options), connectionId: new Uint8Array(0) })
+      const fitting = { ...config, keyShareGroups: fittingShares(config) }
+      const connection = new DtlsConnection('client', fitting, { ...tuning(options), connectionId: new Uint8Array(0) })
       socket.begin(path, { ...rest, connection })
     })
   }
 }
+
+/** The groups to send a key share for: one whose share leaves the first ClientHello in one datagram, if there is one. A
+ *  server that has kept nothing yet may not join two, and asks for another group when it asks for its cookie. */
+function fittingShares({ groups, keyShareGroups }: ClientConfig): readonly number[] {
+  const fitting = groups.find(group => !LONG_SHARES.includes(group))
+  return fitting === undefined ? keyShareGroups : [fitting]
+}
+
+/** Groups whose shares are longer than a datagram has room for. */
+const LONG_SHARES: readonly number[] = [NamedGroup.X25519MLKEM768, NamedGroup.MLKEM1024]
 
 function tuning({ mtu, retransmitAfter }: DtlsConnectOptions) {
   return { ...(mtu !== undefined && { mtu }), ...(retransmitAfter !== undefined && { retransmitAfter }) }

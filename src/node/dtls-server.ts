@@ -36,7 +36,8 @@ export class DtlsServer extends EventEmitter {
     super()
     this.#options = options
     this.#plan = new ServerPlan(options, this)
-    this.#check = new AddressCheck(this.#plan.negotiation, systemEntropy)
+    // Everybody is asked to say hello again, and may as well be asked for the group that we like best.
+    this.#check = new AddressCheck({ ...this.#plan.negotiation, insistsOnGroupOrder: true }, systemEntropy)
     if (listener) this.on('secureConnection', listener)
   }
 
@@ -126,9 +127,10 @@ export class DtlsServer extends EventEmitter {
       this.#welcome(datagram, from, key, peer)
       return
     }
-    if (!peer.socket.take(datagram)) return
-    this.#hear(peer)
-    if (peer.key !== key) this.#move(peer, from, key)
+    peer.socket.take(datagram, () => {
+      this.#hear(peer)
+      if (peer.key !== key) this.#move(peer, from, key)
+    })
   }
 
   /** A peer has shown that it lives. */

@@ -122,13 +122,13 @@ export class DtlsSocket extends EventEmitter {
   }
 
   /** For whoever made the socket: a datagram has come.
-   *  @returns whether it is genuine and newer than all before, so that the peer is where it came from */
-  take(datagram: Uint8Array): boolean {
+   *  @param isHere called if it is genuine and newer than all before, so that the peer is where it came from, before
+   *  anything that answers it */
+  take(datagram: Uint8Array, isHere?: () => void): void {
     const { connection } = this.#begun ?? {}
-    if (!connection || this.destroyed) return false
-    const isNewest = connection.receive(datagram, now())
+    if (!connection || this.destroyed) return
+    if (connection.receive(datagram, now())) isHere?.()
     this.#pump()
-    return isNewest
   }
 
   /** For whoever made the socket: the peer is to be reached in another way. */

@@ -229,6 +229,30 @@ describe('DTLS over the loopback interface', () => {
     assert.deepEqual([client.bytesWritten, server.bytesRead], [5, 5])
   })
 
+  test('comes to the group that both like best by hellos of which the first fits a datagram', async t => {
+    const groups = 'X25519MLKEM768:X25519'
+    const listener = await listen(t, { groups })
+    const wire = createSocket('udp4')
+    t.after(() => wire.close())
+    wire.bind(0, '127.0.0.1')
+    await once(wire, 'listening')
+    let client = 0
+    const lengths: number[] = []
+    wire.on('message', (datagram, from) => {
+      if (from.port === listener.address().port) {
+        wire.send(datagram, client, '127.0.0.1')
+        return
+      }
+      client = from.port
+      lengths.push(datagram.length)
+      wire.send(datagram, listener.address().port, '127.0.0.1')
+    })
+    const socket = dial(t, wire.address().port, { groups })
+    await once(socket, 'secureConnect')
+    assert.deepEqual(socket.getEphemeralKeyInfo(), { type: 'TLSGroup', name: 'X25519MLKEM768' })
+    assert.ok(lengths[0] && lengths[0] < 400, `${lengths}`)
+  })
+
   test('sends what is kept before it closes', async t => {
     const listener = await listen(t)
     const accepted = once(listener, 'secureConnection')
@@ -476,6 +500,19 @@ describe('a client whose address changes on the way', () => {
     server.send('found you')
     assert.equal(await answer, 'found you')
     assert.equal(listener.connectionCount, 1)
+  })
+
+  test('is answered where it is by who answers at once', async t => {
+    const listener = await listen(t)
+    listener.on('secureConnection', (socket: DtlsSocket) => socket.on('message', data => socket.send(data)))
+    const way = await nat(t, listener.address().port)
+    const client = dial(t, way.port)
+    for (const text of ['at home', 'elsewhere', 'elsewhere again']) {
+      const answer = message(client)
+      client.send(text)
+      assert.equal(await answer, text)
+      await way.rebind()
+    }
   })
 
   test('counts and is known, whoever else comes from where it is', async t => {

@@ -118,6 +118,16 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'X25519MLKEM768 by HelloRetryRequest',
+    needs: 'ML-KEM',
+    options: { ...either({ groups: 'X25519MLKEM768:X25519' }), theirs: ['-groups', 'X25519MLKEM768'] },
+    async run(link) {
+      await meet(link)
+      assert.ok(link.path.server.retries > 0, 'there was no HelloRetryRequest')
+      await exchange(link)
+    },
+  },
+  {
     name: 'client certificate',
     needs: 'client certificates',
     options: { server: { requestCert: true }, theirs: ['-client-auth'] },

@@ -38,6 +38,7 @@ var (
 	psk        = flag.String("psk", "", "identity:key in hex")
 	mtu        = flag.Int("mtu", 1200, "largest datagram, in bytes")
 	resume     = flag.Bool("resume", false, "issues or uses tickets")
+	echo       = flag.Bool("echo", false, "sends back what comes, and says nothing of it: for measurements")
 )
 
 var suites = map[string]ciphersuite.ID{
@@ -124,10 +125,21 @@ func (p *peer) run(conn *dtls.Conn) {
 		"exporter":     hex.EncodeToString(exported),
 	})
 	check(err)
-	say("connected", string(facts))
+	if !*echo {
+		say("connected", string(facts))
+	}
 	buffer := make([]byte, 1<<16)
 	for {
 		n, err := conn.Read(buffer)
+		if err == nil && *echo {
+			_, err = conn.Write(buffer[:n])
+			complain(err)
+			continue
+		}
+		if errors.Is(err, io.EOF) && *echo {
+			complain(conn.Close())
+			return
+		}
 		if errors.Is(err, io.EOF) {
 			say("closed")
 			return
