@@ -36,7 +36,8 @@ import { RecordReader } from './record-reader.js'
 /** A DTLS 1.3 connection without socket, clock or randomness of its own. Times are in ms, of any clock that never goes
  *  back.
  *
- *  A. Look: `state`, `established`, `pause`, `background`, `isReadable`, `isWritable`, `signal`, `deadline`, `maxData`.
+ *  A. Look: `state`, `established`, `pause`, `background`, `isReadable`, `isWritable`, `signal`, `deadline`, `maxData`,
+ *     `heldBytes`.
  *  B. Input: `receive`, `expire`, `resume`.
  *  C. Commands: `start`, `write`, `updateKeys`, `adapt`, `close`, `fail`.
  *  D. Output, to be drained after every B and C: `takeOutput` for the network, `nextEvent` for the application; and
@@ -95,6 +96,12 @@ export class DtlsConnection extends Connection {
   /** The most application data that one datagram takes, in bytes. It can become less. */
   get maxData(): number {
     return Math.min(this.#datagrams.mtu - this.#epochs.current.overhead, this.#maxContent)
+  }
+
+  /** How many bytes of messages and records are kept: of ours until the peer has them, of the peer's until what comes before
+   *  them is there. */
+  get heldBytes(): number {
+    return this.#flights.length + this.#reassembly.length + this.#reader.length
   }
 
   /** Begins the handshake: a client sends its ClientHello. */

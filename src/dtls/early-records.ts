@@ -8,6 +8,11 @@ export class EarlyRecords<R extends { readonly header: Uint8Array; readonly payl
     return this.#records.length === 0
   }
 
+  /** Of the payloads, in bytes. */
+  get length(): number {
+    return this.#length
+  }
+
   /** Keeps a copy of a record, if there is room. */
   add(record: R): void {
     if (this.#records.length >= MAX_RECORDS || this.#length + record.payload.length > MAX_LENGTH) return

@@ -5,7 +5,7 @@ import type { RecordNumber } from './record.js'
 import { RetransmissionTimer } from './retransmission-timer.js'
 
 /*
- * RFC 9147 §5.8.1, as a connection goes through it for every flight:
+ * RFC 9147 §5.8.1, with our names for the transitions on the right:
  *
  *                              +-----------+
  *                              | PREPARING |
@@ -13,7 +13,7 @@ import { RetransmissionTimer } from './retransmission-timer.js'
  *                |             |           |
  *                |             +-----------+
  *                |                   |
- *                |                   | Buffer next flight
+ *                |                   | Buffer next flight          add, complete
  *                |                   |
  *                |                  \|/
  *                |             +-----------+
@@ -22,34 +22,39 @@ import { RetransmissionTimer } from './retransmission-timer.js'
  *                |             |           |                   |
  *                |             +-----------+                   |
  *        Receive |                   |                         |
- *           next |                   | Send flight or partial  |
+ *           next |                   | Send flight or partial  |   transmit
  *         flight |                   | flight                  |
  *                |                   |                         |
- *                |                   | Set retransmit timer    |
+ *                |                   | Set retransmit timer    |   RetransmissionTimer
  *                |                  \|/                        |
  *                |             +-----------+                   |
  *                |             |           |                   |
  *                +-------------|  WAITING  |-------------------+
- *                |             |           |   Timer expires
- *                |             +-----------+   or ACK of a part
- *                |               |       |
- *        Receive |       Receive |       | Receive ACK
- *         record |          last |       | for last flight
- *     (Maybe Send|        flight |       |
- *            ACK)|              \|/     \|/
- *                |             +-----------+
- *                |             |           |
- *                              | FINISHED  |
- *                              |           |
- *                              +-----------+
- *                                 |     /|\
- *                                 |      |
- *                                 +------+
- *                           Server read retransmit
- *                               Retransmit ACK
+ *                |     +------>|           |   Timer expires   |   expire
+ *                |     |       +-----------+                   |
+ *                |     |         |   |   |                     |
+ *                |     |         |   |   |                     |
+ *                |     +---------+   |   +---------------------+
+ *                |   Receive record  |     Read retransmit or ACK  repeat, acknowledge, hurry
+ *        Receive |   (Maybe Send ACK)|
+ *           last |                   |
+ *         flight |                   | Receive ACK
+ *                |                   | for last flight             acknowledge, acknowledgeAll
+ *               \|/                  |
+ *                                    |
+ *            +-----------+           |
+ *            |           | <---------+
+ *            | FINISHED  |
+ *            |           |
+ *            +-----------+
+ *                |  /|\
+ *                |   |
+ *                +---+
+ *          Server read retransmit                                  Acknowledgements, which also
+ *              Retransmit ACK                                      sends the ACKs of WAITING
  *
- * PREPARING is `add`, until `complete`. SENDING is `transmit`, WAITING is a timer with a deadline, FINISHED is an empty
- * outbox. What of a flight is sent again is for the outbox to know.
+ * WAITING is a timer with a deadline, FINISHED an empty outbox. What of a flight is sent again is for the outbox to know:
+ * never what has been acknowledged.
  */
 
 /** Sends handshake messages until the peer has got them. Times are in ms. */
@@ -76,6 +81,11 @@ export class Flights {
   get deadline(): number | undefined {
     const part = this.#partAt === Number.POSITIVE_INFINITY ? undefined : this.#partAt
     return this.#timer.deadline ?? part
+  }
+
+  /** How many bytes of bodies have not been acknowledged, at most. */
+  get length(): number {
+    return this.#outbox.length
   }
 
   /** Whether the peer has got everything. */

@@ -24,6 +24,13 @@ export class Reassembly {
     return this.#next
   }
 
+  /** How many bytes it takes to hold the messages that wait. */
+  get length(): number {
+    let length = 0
+    for (const { raw } of this.#messages.values()) length += raw.length
+    return length
+  }
+
   /** Takes a fragment.
    *  @param level which keys protected it: a message is not put together from what came under different ones
    *  @returns `old` if it brings nothing that was not there, `dropped` if there is no room for it   @throws ProtocolError if it contradicts another fragment, or its message is too long */
@@ -45,9 +52,7 @@ export class Reassembly {
     if (length > this.#limitOf(type)) {
       throw new ProtocolError('illegal_parameter', `${messageName(type)} of ${length} bytes is too long`)
     }
-    let held = length
-    for (const message of this.#messages.values()) held += message.length
-    if (messageSeq !== this.#next && held > this.#capacity) return undefined
+    if (messageSeq !== this.#next && this.length + HEADER_LENGTH + length > this.#capacity) return undefined
     const message = new PartialMessage(type, length, level)
     this.#messages.set(messageSeq, message)
     return message

@@ -43,6 +43,11 @@ export class RecordReader {
     this.#epochs = [...this.#epochs.slice(-2), new IncomingEpoch(number, protection, failureLimit)]
   }
 
+  /** How many bytes of records wait for their keys. */
+  get length(): number {
+    return this.#early.length
+  }
+
   /** Whether a record of the last datagram was under keys, of which there are none yet. */
   get lacksKeys(): boolean {
     return this.#lacksKeys

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import test, { describe } from 'node:test'
 import { concat } from '#src/bytes/index.js'
-import { MacKey } from '#src/crypto/index.js'
 import { DtlsConnection } from '#src/dtls/index.js'
-import { OutgoingEpoch, plain } from '#src/dtls/outgoing-epoch.js'
-import { RecordProtection } from '#src/dtls/record-protection.js'
-import { suiteOf, TrafficSecret } from '#src/handshake/index.js'
-import { connectedDatagramPair, type DatagramEnd, makeDatagramPair, seededRandom } from '../support/datagram-pair.js'
+import { plain } from '#src/dtls/outgoing-epoch.js'
+import { connectedDatagramPair, makeDatagramPair, seededRandom } from '../support/datagram-pair.js'
+import { forge } from '../support/dtls-records.js'
 import { alertOf, clientConfig, serverConfig } from '../support/pair.js'
 
 /** Datagrams that look like something: random ones, changed ones, and parts of others. */
@@ -121,15 +119,6 @@ describe('what is plain', () => {
 })
 
 describe('a peer that has the keys', () => {
-  /** Seals what a client would never send: in the epoch of its data. */
-  function forge(end: DatagramEnd, keyLog: readonly string[], type: number, content: Uint8Array): Uint8Array {
-    const line = keyLog.find(entry => entry.startsWith('CLIENT_TRAFFIC_SECRET_0'))
-    const suite = suiteOf(end.established.suite.id)
-    assert.ok(line && suite)
-    const secret = Buffer.from(line.split(' ')[2] ?? '', 'hex')
-    const traffic = new TrafficSecret(new MacKey(suite.hash, secret), 'dtls13')
-    return new OutgoingEpoch(3, new RecordProtection(traffic, suite), undefined, 1000).write(type, content)
-  }
   const message = (type: number, seq: number, body: Uint8Array, length = body.length) =>
     concat(Uint8Array.of(type, 0, 0, length, 0, seq, 0, 0, 0, 0, 0, body.length), body)
 
@@ -147,20 +136,35 @@ describe('a peer that has the keys', () => {
   for (const [name, type, content, alert] of wrong) {
     test(`is told ${alert} where ${name}`, async () => {
       const pair = await connectedDatagramPair()
-      const keyLog = pair.client.events.flatMap(event => (event.type === 'keylog' ? [event.line] : []))
       // A client without certificate has sent two messages: its hello and its Finished.
-      pair.server.connection.receive(forge(pair.client, keyLog, type, content(2)), pair.now)
+      pair.server.connection.receive(forge(pair.client, 3, type, content(2)), pair.now)
       await pair.settle()
       assert.equal(alertOf(pair.server.error), alert)
       assert.match(pair.client.error?.message ?? '', new RegExp(alert))
     })
   }
 
+  test('is not helped to fill our memory, with messages that wait for one that never comes', async () => {
+    const pair = await connectedDatagramPair({ server: { maxCertificateLength: 10_000 } })
+    for (let i = 0; i < 3000; i++) {
+      const seq = 3 + (i % 200)
+      const part = Uint8Array.of(24, 0, 0, 1, 0, seq, 0, 0, 0, 0, 0, 1, 0)
+      const long = Uint8Array.of(11, 0, 0x27, 0x10, 0, seq, 0, 0, i % 256, 0, 0, 1, 0)
+      const record = forge(pair.client, 3, 22, i % 2 ? part : long, 1000 + i)
+      pair.server.connection.receive(record, pair.now)
+      pair.server.connection.takeOutput()
+      assert.ok(pair.server.connection.heldBytes <= 10_000 + 2 ** 16)
+    }
+    assert.equal(pair.server.connection.state, 'open')
+    assert.ok(pair.server.connection.heldBytes > 10_000)
+    pair.server.connection.fail(new Error('enough'))
+    assert.equal(pair.server.connection.heldBytes, 0)
+  })
+
   test('may acknowledge what was never sent', async () => {
     const pair = await connectedDatagramPair()
-    const keyLog = pair.client.events.flatMap(event => (event.type === 'keylog' ? [event.line] : []))
     const content = concat(Uint8Array.of(0, 16), new Uint8Array(16).fill(0xff))
-    pair.server.connection.receive(forge(pair.client, keyLog, 26, content), pair.now)
+    pair.server.connection.receive(forge(pair.client, 3, 26, content), pair.now)
     await pair.settle()
     assert.equal(pair.server.connection.state, 'open')
   })

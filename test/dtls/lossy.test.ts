@@ -26,12 +26,29 @@ function longCredential(): Credential {
   return long
 }
 
+/** The most that an end may hold: a flight of its own, one of the peer's, and what has overtaken its keys. */
+const MAX_HELD = 3 * LONG
+
+/** The network of a run, which also looks how much is held. */
+function watched(network: NetworkOptions, ends: () => DatagramPair | undefined): NetworkOptions {
+  return {
+    ...network,
+    intercept: datagram => {
+      const pair = ends()
+      for (const { connection } of pair ? [pair.client, pair.server] : []) {
+        assert.ok(connection.heldBytes <= MAX_HELD, `${connection.heldBytes} bytes are held`)
+      }
+      return [datagram]
+    },
+  }
+}
+
 /** A pair in one of the shapes that handshakes have, chosen by the seed. */
 function pairFor(seed: number, network: NetworkOptions): DatagramPair {
   const random = seededRandom(seed + 1_000_000)
   const has = (share: number) => random() < share
   const asksClient = has(0.3)
-  return makeDatagramPair({
+  const pair: DatagramPair = makeDatagramPair({
     client: {
       ...(has(0.3) && { keyShareGroups: [] }),
       ...(asksClient && { credentials: always(credentialFor('client.test')) }),
@@ -43,8 +60,9 @@ function pairFor(seed: number, network: NetworkOptions): DatagramPair {
     },
     clientDatagrams: { mtu: has(0.2) ? 256 : 1200 },
     serverDatagrams: { mtu: has(0.2) ? 256 : 1200 },
-    network: { seed, ...network },
+    network: watched({ seed, ...network }, () => pair),
   })
+  return pair
 }
 
 /** Whether both sides came through; otherwise the end must be a clean one. */
@@ -79,6 +97,7 @@ describe(`${RUNS} handshakes each over a network`, () => {
           assert.equal(new Set(messages).size, messages.length, 'a message came twice')
           if (loss === 0) assert.equal(messages.length, 5)
         }
+        assert.deepEqual([pair.client.connection.heldBytes, pair.server.connection.heldBytes], [0, 0])
       }
       assert.ok(failed <= Math.ceil(failures * RUNS), `${failed} of ${RUNS} failed`)
     })
