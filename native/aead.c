@@ -13,13 +13,8 @@
  * The functions of OpenSSL are declared here, since Node's headers need not be installed with it; they have been the
  * same from OpenSSL 1.1.1 on. They and Node-API's are found in the running program.
  */
-#define NAPI_VERSION 8
+#include "helper.h"
 #include <limits.h>
-#include <node_api.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 typedef struct evp_cipher_st EVP_CIPHER;
 typedef struct evp_cipher_ctx_st EVP_CIPHER_CTX;
@@ -34,7 +29,6 @@ extern int EVP_CipherInit_ex(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, ENGI
                              const unsigned char *iv, int enc);
 extern int EVP_CipherUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outl, const unsigned char *in, int inl);
 extern int EVP_CipherFinal_ex(EVP_CIPHER_CTX *ctx, unsigned char *outm, int *outl);
-extern void OPENSSL_cleanse(void *ptr, size_t len);
 #define EVP_CTRL_AEAD_GET_TAG 0x10
 #define EVP_CTRL_AEAD_SET_TAG 0x11
 
@@ -60,37 +54,6 @@ typedef struct {
 
 /* Tells our objects from those of other addons. */
 static const napi_type_tag KEY_TAG = {0x6174746573746564ULL, 0x2d746c732d616561ULL};
-
-typedef struct {
-  unsigned char *data;
-  size_t length;
-} Bytes;
-
-static napi_value type_error(napi_env env, const char *message) {
-  napi_throw_type_error(env, "ERR_INVALID_ARG_TYPE", message);
-  return NULL;
-}
-
-static napi_value range_error(napi_env env, const char *message) {
-  napi_throw_range_error(env, "ERR_OUT_OF_RANGE", message);
-  return NULL;
-}
-
-static napi_value failure(napi_env env, const char *message) {
-  napi_throw_error(env, "ERR_CRYPTO_OPERATION_FAILED", message);
-  return NULL;
-}
-
-static bool bytes_of(napi_env env, napi_value value, Bytes *bytes) {
-  bool is_typed_array = false;
-  napi_typedarray_type type;
-  void *data = NULL;
-  if (napi_is_typedarray(env, value, &is_typed_array) != napi_ok || !is_typed_array) return false;
-  if (napi_get_typedarray_info(env, value, &type, &bytes->length, &data, NULL, NULL) != napi_ok) return false;
-  bytes->data = data;
-  /* Memory that was given away has no address; nothing is read or written where there are no bytes. */
-  return type == napi_uint8_array && (data != NULL || bytes->length == 0);
-}
 
 static void free_key(napi_env env, void *data, void *hint) {
   (void)env, (void)hint;
@@ -214,7 +177,7 @@ NAPI_MODULE_INIT() {
   };
   napi_value class;
   if (napi_define_class(env, "AeadKey", NAPI_AUTO_LENGTH, construct, NULL, 2, methods, &class) != napi_ok ||
-      napi_set_named_property(env, exports, "AeadKey", class) != napi_ok)
+      napi_set_named_property(env, exports, "AeadKey", class) != napi_ok || !define_hmac(env, exports))
     return NULL;
   return exports;
 }

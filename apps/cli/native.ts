@@ -7,7 +7,7 @@ import { type AeadImplementation, aeadImplementation, nativeAeadFile } from 'att
 import { ExitCode, UsageError } from './exit-code.js'
 
 /*
- * The optional native helper: native/aead.c, compiled where and when somebody asks for it, and never otherwise.
+ * The optional native helper: the C in native/, compiled where and when somebody asks for it, and never otherwise.
  */
 
 /** Says what seals records here, and why. @throws UsageError if ATTESTED_TLS_NATIVE asks for what cannot be had */
@@ -57,8 +57,8 @@ export function removeNative(): ExitCode {
 
 function compile(output: string): void {
   const compiler = process.env.CC || 'cc'
-  const source = join(packageFolder(), 'native', 'aead.c')
-  const args = [...FLAGS, ...(process.platform === 'darwin' ? MAC : LINUX), `-I${headers()}`, source, '-o', output]
+  const sources = ['aead.c', 'hmac.c'].map(name => join(packageFolder(), 'native', name))
+  const args = [...FLAGS, ...(process.platform === 'darwin' ? MAC : LINUX), `-I${headers()}`, ...sources, '-o', output]
   process.stdout.write(`${[compiler, ...args].join(' ')}\n`)
   const { status, error } = spawnSync(compiler, args, { stdio: ['ignore', 'inherit', 'inherit'] })
   if (error) {

@@ -6,8 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { EMPTY, equalBytes } from '../bytes/index.js'
 import { type AeadAlgorithm, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead-algorithm.js'
 import { type AeadCipher, NodeAeadCipher } from './aead-cipher.js'
+import { type HashName, hashLength } from './hash.js'
+import { type HmacMaker, type NativeHmac, nativeHmac, nodeHmac } from './hmac.js'
 
-/** What seals and opens the records of this process. */
+/** What seals and opens the records of this process, and makes the HMACs of its key schedules. */
 export interface AeadImplementation {
   readonly name: 'node:crypto' | 'native'
   /** Why it is that one, for people. */
@@ -26,6 +28,7 @@ export function aeadImplementation(): AeadImplementation {
 export interface AeadChoice {
   readonly implementation: AeadImplementation
   readonly cipherOf: (algorithm: AeadAlgorithm, key: Uint8Array) => AeadCipher
+  readonly hmac: HmacMaker
 }
 
 /** The choice of this process, made when the first key is. */
@@ -80,6 +83,7 @@ function byHelper(file: string): AeadChoice {
   return {
     implementation: { name: 'native', reason: 'the native helper was built, and agrees with node:crypto', file },
     cipherOf: (algorithm, key) => new NativeAeadCipher(module, algorithm, key),
+    hmac: nativeHmac(module.hmac),
   }
 }
 
@@ -87,6 +91,7 @@ function byNode(reason: string, file: string): AeadChoice {
   return {
     implementation: { name: 'node:crypto', reason, file },
     cipherOf: (algorithm, key) => new NodeAeadCipher(algorithm, key),
+    hmac: nodeHmac,
   }
 }
 
@@ -108,8 +113,19 @@ function compareWithNode(module: NativeModule): void {
       if (!isSame || !isOpened || !isRefused) throw new Error(`it does not agree with node:crypto on ${algorithm.name}`)
     }
   }
+  const hmac = nativeHmac(module.hmac)
+  for (const hash of HASHES) {
+    // Keys of no bytes, of less than a block, and of more than one.
+    for (const key of [EMPTY, new Uint8Array(hashLength[hash]).fill(1), new Uint8Array(200).fill(2)]) {
+      const expected = nodeHmac.mac(hash, nodeHmac.keyOf(key), SAMPLE)
+      if (!equalBytes(expected, hmac.mac(hash, key, SAMPLE))) {
+        throw new Error(`it does not agree with node:crypto on HMAC with ${hash}`)
+      }
+    }
+  }
 }
 
+const HASHES: readonly HashName[] = ['sha256', 'sha384', 'sha512']
 const HEADER = Uint8Array.of(23, 3, 3, 0, 55)
 /** No whole number of blocks. */
 const SAMPLE = new Uint8Array(39).fill(7)
@@ -123,6 +139,7 @@ interface NativeKey {
 /** What the file of the native helper exports. */
 interface NativeModule {
   readonly AeadKey: new (algorithm: string, key: Uint8Array) => NativeKey
+  readonly hmac: NativeHmac
 }
 
 /** The AEADs of the OpenSSL in this Node, called by the native helper: one context for all nonces, and no memory made for

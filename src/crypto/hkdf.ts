@@ -1,6 +1,7 @@
-import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { type KeyObject, timingSafeEqual } from 'node:crypto'
+import { concat, EMPTY } from '../bytes/index.js'
+import { chosenAead } from './aead-native.js'
 import { type HashName, hashLength } from './hash.js'
-import { secretKey } from './secret-key.js'
 
 /** A key for HMAC (RFC 2104) and HKDF (RFC 5869): the secrets of a key schedule. */
 export class MacKey {
@@ -10,13 +11,13 @@ export class MacKey {
   /** @param bytes given away: kept as they are, so they must not change */
   constructor(hash: HashName, bytes: Uint8Array) {
     this.hash = hash
-    this.#key = secretKey(bytes)
+    this.#key = chosenAead().hmac.keyOf(bytes)
   }
 
   /** HMAC-Hash(key, data).
    *  @returns Hash.length bytes, in a buffer of their own */
   mac(data: Uint8Array): Uint8Array {
-    return createHmac(this.hash, this.#key).update(data).digest()
+    return chosenAead().hmac.mac(this.hash, this.#key, data)
   }
 
   /** HKDF-Expand (RFC 5869 §2.3) with this key as PRK.
@@ -27,7 +28,7 @@ export class MacKey {
     const output = new Uint8Array(length)
     let block: Uint8Array = EMPTY
     for (let filled = 0, i = 1; filled < length; i++) {
-      block = createHmac(this.hash, this.#key).update(block).update(info).update(Uint8Array.of(i)).digest()
+      block = this.mac(concat(block, info, Uint8Array.of(i)))
       output.set(block.subarray(0, length - filled), filled)
       filled += block.length
     }
@@ -40,15 +41,12 @@ export class MacKey {
   }
 }
 
-const EMPTY = new Uint8Array(0)
-
 /** HKDF-Extract (RFC 5869 §2.2).
  *  @param salt, ikm any length; a missing value is Hash.length zero bytes, as RFC 8446 §7.1 has it
  *  @returns Hash.length bytes, in a buffer of their own */
 export function hkdfExtract(hash: HashName, salt: Uint8Array | null, ikm: Uint8Array | null): Uint8Array {
-  return createHmac(hash, secretKey(salt ?? ZEROS[hash]))
-    .update(ikm ?? ZEROS[hash])
-    .digest()
+  const { hmac } = chosenAead()
+  return hmac.mac(hash, hmac.keyOf(salt ?? ZEROS[hash]), ikm ?? ZEROS[hash])
 }
 const ZEROS: Readonly<Record<HashName, Uint8Array>> = {
   sha256: new Uint8Array(hashLength.sha256),

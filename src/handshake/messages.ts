@@ -70,8 +70,20 @@ export function decodeMessage<T>(codec: Codec<T>, message: Message): T {
 }
 
 /** An extension whose data has not been looked at. */
-export const RawExtension = struct({ type: uint16, data: opaque(0, 0xffff) })
-export type RawExtension = TypeOf<typeof RawExtension>
+export interface RawExtension {
+  readonly type: number
+  readonly data: Uint8Array
+}
+
+/** What `struct({ type: uint16, data: ExtensionData })` does. Written out: a handshake has some fifty of them. */
+export const RawExtension: Codec<RawExtension> = {
+  read: r => ({ type: r.uint16(), data: ExtensionData.read(r) }),
+  write(w, { type, data }) {
+    w.uint16(type)
+    ExtensionData.write(w, data)
+  },
+}
+const ExtensionData = opaque(0, 0xffff)
 
 const RawExtensions = vector(RawExtension, 0, 0xffff)
 

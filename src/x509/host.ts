@@ -77,8 +77,9 @@ function ipv4Of(text: string): Uint8Array | undefined {
 
 /** RFC 4291 §2.2; the zone of RFC 4007 §11 is not part of the address. */
 function ipv6Of(text: string): Uint8Array | undefined {
+  if (!text.includes(':')) return undefined
   const [address = ''] = text.split('%', 1)
-  if (!/^[0-9a-fA-F:.]{2,45}$/.test(address) || !address.includes(':')) return undefined
+  if (!/^[0-9a-fA-F:.]{2,45}$/.test(address)) return undefined
   const halves = address.split('::')
   if (halves.length > 2) return undefined
   const [head, tail] = halves.map(groupsOf)

@@ -240,7 +240,7 @@ describe('the native helper', withCompiler, () => {
   })
 
   test('carries whole connections, as node:crypto does', () => {
-    const names = ['tls/records', 'tls/hostile-records', 'dtls/records']
+    const names = ['handshake/key-schedule', 'tls/records', 'tls/hostile-records', 'dtls/records']
     const tests = names.map(name => join(repositoryRoot, 'build', 'test', `${name}.test.js`))
     const { NODE_TEST_CONTEXT: _, ...rest } = process.env
     const env = { ...rest, ATTESTED_TLS_NATIVE: file }
