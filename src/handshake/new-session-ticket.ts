@@ -26,8 +26,10 @@ export function makeTickets(config: ServerConfig, established: Established): rea
   const maxEarlyData = !hasEarlyData ? 0 : (config.earlyData?.maxBytes ?? 0)
   const extensions = maxEarlyData > 0 ? [extensionValue(earlyData.new_session_ticket, maxEarlyData)] : []
   if (config.sendsGrease) extensions.push(...grease(entropy).extensions)
-  // A resumption uses up one ticket (RFC 8446 §C.4), so it gets one back.
-  const count = established.isResumed ? Math.min(1, tickets.count) : tickets.count
+  // A resumption uses up one ticket (RFC 8446 §C.4), so it gets one back. Who has an external PSK can do without, and NSS loses
+  // the connection over a second one.
+  const restsOnPsk = established.isResumed || established.pskIdentity !== undefined
+  const count = restsOnPsk ? Math.min(1, tickets.count) : tickets.count
   const messages: Uint8Array[] = []
   for (let i = 0; i < count; i++) {
     const ticketNonce = Uint8Array.of(i)

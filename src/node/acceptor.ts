@@ -36,6 +36,9 @@ export class Acceptor {
     if (server.listenerCount('keylog') > 0) {
       socket.on('keylog', (line: Buffer) => server.emit('keylog', line, socket))
     }
+    if (server.listenerCount('earlyData') > 0) {
+      socket.on('earlyData', (data: Buffer) => server.emit('earlyData', data, socket))
+    }
     socket.once('secure', () => {
       // From here on errors are the application's, as with node:tls.
       socket.off('error', refuse)

@@ -1,6 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import { type AgentOptions, Agent as HttpsAgent, type RequestOptions } from 'node:https'
 import type { Duplex } from 'node:stream'
+import { MisuseError } from '../handshake/index.js'
 import { connect } from './connect.js'
 import type { ConnectOptions } from './options.js'
 import { createSecureContext, type SecureContext } from './secure-context.js'
@@ -51,6 +52,9 @@ export class AttestedAgent extends HttpsAgent {
     options: RequestOptions,
     _callback?: (error: Error | null, stream: Duplex) => void,
   ): Duplex {
+    if ({ ...options, ...this.#terms }.replayableEarlyData !== undefined) {
+      throw new MisuseError('an agent writes requests, and they come after the handshake', 'ERR_TLS_EARLY_DATA')
+    }
     const name = this.getName(options)
     // The connection belongs there until its end, also if the same terms have another name by then.
     this.#names.set(options, name)
@@ -153,6 +157,8 @@ const CONTEXT_TERMS = [
   'recordSizeLimit',
   'recordPadding',
   'maxCertificateLength',
+  'certificateCompression',
+  'grease',
 ] as const satisfies readonly (keyof ConnectOptions)[]
 
 /** The options that say whom we talk to and on what terms. */

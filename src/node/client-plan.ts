@@ -5,6 +5,7 @@ import { systemEntropy } from '../crypto/index.js'
 import { type ClientConfig, decodeSession, type ExternalPsk, MisuseError, type Session } from '../handshake/index.js'
 import { TlsConnection } from '../tls/index.js'
 import { attestationOf } from './attestation-plan.js'
+import { checkEarlyData } from './early-data.js'
 import { keyLogFileOf, mayTellKeys } from './key-log-file.js'
 import { protocolsOf } from './names.js'
 import type { ConnectOptions } from './options.js'
@@ -24,6 +25,7 @@ export function planClient(options: ConnectOptions): ClientPlan {
   if (!(context instanceof SecureContext)) {
     throw new MisuseError('`secureContext` has to come from the `createSecureContext` of this package')
   }
+  checkEarlyData(options)
   const attestation = attestationOf(options.attestation, 'client', context.hasCertificate)
   const serverName = serverNameOf(options)
   const peer = peerCheckOf(() => context, {
@@ -56,9 +58,12 @@ export function planClient(options: ConnectOptions): ClientPlan {
         alpn,
         recordSizeLimit: context.recordSizeLimit,
         maxCertificateLength: context.maxCertificateLength,
+        certificateCompression: context.certificateCompression,
+        sendsGrease: context.sendsGrease,
         serverName,
         peer,
         asksForOcsp,
+        offersEarlyData: options.replayableEarlyData !== undefined,
         middleboxCompatibility: true,
         plug: attested?.plug,
         session: sessionBytes && resumable(sessionBytes, preSharedKeys.length > 0),

@@ -21,6 +21,7 @@ export function connect(...args: readonly unknown[]): AttestedSocket {
     ...(options.highWaterMark === undefined ? {} : { highWaterMark: options.highWaterMark }),
     ...(options.signal && { signal: options.signal }),
     ...(options.session && { session: options.session }),
+    ...(options.replayableEarlyData !== undefined && { earlyData: Buffer.from(options.replayableEarlyData) }),
   })
   if (listener) socket.once('secureConnect', listener)
   if (options.timeout) socket.setTimeout(options.timeout)

@@ -1,5 +1,6 @@
-import { NamedGroup, SignatureScheme, schemeRow } from '../crypto/index.js'
+import { brotliCompression, NamedGroup, SignatureScheme, schemeRow, zlibCompression } from '../crypto/index.js'
 import {
+  type CertificateCompression,
   CipherSuite,
   defaultCertificateSchemes,
   defaultCipherSuites,
@@ -43,6 +44,11 @@ export function signatureSchemesOf(sigalgs: string | undefined): {
     throw new MisuseError('none of the signature schemes can sign a TLS 1.3 handshake', 'ERR_TLS_UNKNOWN_NAME')
   }
   return { handshake, certificates }
+}
+
+/** Ways to compress certificates (RFC 8879 §7.3). @throws MisuseError ERR_TLS_UNKNOWN_NAME */
+export function compressionsOf(names: readonly string[] | undefined): readonly CertificateCompression[] {
+  return (names ?? []).map(name => lookUp(COMPRESSIONS, name, 'compression of certificates'))
 }
 
 /** Application protocols as a list of names. @throws MisuseError ERR_TLS_ALPN */
@@ -124,6 +130,11 @@ const SCHEMES: ReadonlyMap<string, readonly number[]> = new Map([
   ['rsa+sha256', [SignatureScheme.rsa_pkcs1_sha256]],
   ['rsa+sha384', [SignatureScheme.rsa_pkcs1_sha384]],
   ['rsa+sha512', [SignatureScheme.rsa_pkcs1_sha512]],
+])
+
+const COMPRESSIONS: ReadonlyMap<string, CertificateCompression> = new Map([
+  ['zlib', zlibCompression],
+  ['brotli', brotliCompression],
 ])
 
 const EPHEMERAL_KEYS: ReadonlyMap<number, EphemeralKey> = new Map([

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { PeerCertificate } from 'node:tls'
 import type { AttestationOptions } from '../attestation/index.js'
 import type { HashName, SigningKey } from '../crypto/index.js'
+import type { EarlyDataUse } from '../handshake/index.js'
 import type { SecureContext } from './secure-context.js'
 import type { AttestedSocket } from './socket.js'
 
@@ -62,6 +63,12 @@ export interface SecureContextOptions {
   readonly recordPadding?: number | ((contentLength: number) => number)
   /** The largest Certificate message that we take, in bytes. Default: 262144, since Evidence may stand in it. */
   readonly maxCertificateLength?: number
+  /** Ways to compress certificates, by preference (RFC 8879). They are offered to the peer, and used for our own where it
+   *  takes them. Default: none. */
+  readonly certificateCompression?: readonly ('zlib' | 'brotli')[]
+  /** Whether values that mean nothing are mixed into what we offer (RFC 8701), so that peers do not forget to pass over what
+   *  they do not know. Default: false. */
+  readonly grease?: boolean
 }
 
 /** What both sides of a connection have in common. */
@@ -104,6 +111,10 @@ export interface ConnectOptions extends CommonOptions {
   ) => Error | undefined | Promise<Error | undefined>
   /** A session from a 'session' event. */
   readonly session?: Uint8Array
+  /** What is written first, as early data (RFC 8446 §4.2.10) if `session` and the server allow it, and as ordinary data where
+   *  they do not. **Whoever is on the path can have the server read it again**: only for what does no harm when done twice.
+   *  Not with `attestation`. */
+  readonly replayableEarlyData?: string | Uint8Array
   /** Whether to ask for a stapled OCSP response; see the event 'OCSPResponse'. */
   readonly requestOCSP?: boolean
   /** An external PSK to offer. @returns null for none */
@@ -134,12 +145,29 @@ export interface TicketOptions {
   readonly ticketKeys?: Uint8Array
 }
 
+/** How a server takes early data. */
+export interface EarlyDataOptions {
+  /** How many bytes a client may send. Default: 16384. */
+  readonly maxBytes?: number
+  /** By how much the age of a ticket may differ from what the client says it is, in seconds (RFC 8446 §8.3). Default: 10. */
+  readonly maxSkewSeconds?: number
+  /** How many ClientHellos are remembered at once; beyond it no early data is taken. Default: 100000. */
+  readonly limit?: number
+  /** Takes the place of that memory (RFC 8446 §8), which is one process's: has to answer true to each ClientHello only once,
+   *  wherever it comes. Servers that share `ticketKeys` need it. */
+  readonly admit?: (use: EarlyDataUse) => boolean | Promise<boolean>
+}
+
 /** What `createServer` takes. */
 export interface ServerOptions
   extends CommonOptions,
     TicketOptions,
     Omit<ServerOpts, 'pauseOnConnect' | 'allowHalfOpen' | 'highWaterMark'> {
   readonly highWaterMark?: number
+  /** Whether clients that resume a session may send data with their ClientHello (RFC 8446 §4.2.10). **Whoever is on the path
+   *  can have it read again**, if by all servers together no more than once: see the event 'earlyData'. Not with
+   *  `attestation`. Default: false. */
+  readonly replayableEarlyData?: boolean | EarlyDataOptions
   /** Whether clients are asked for a certificate. */
   readonly requestCert?: boolean
   /** The context for a host name; none: that of the server. */

@@ -3,6 +3,7 @@ import { rootCertificates } from 'node:tls'
 import { equalBytes } from '../bytes/index.js'
 import type { SigningKey } from '../crypto/index.js'
 import {
+  type CertificateCompression,
   CertificateType,
   type Credential,
   type CredentialQuery,
@@ -12,7 +13,7 @@ import {
 } from '../handshake/index.js'
 import type { PaddingRule } from '../tls/index.js'
 import { type Crl, parseCertificate, TrustAnchors } from '../x509/index.js'
-import { cipherSuitesOf, groupsOf, keyShareGroupsOf, signatureSchemesOf } from './names.js'
+import { cipherSuitesOf, compressionsOf, groupsOf, keyShareGroupsOf, signatureSchemesOf } from './names.js'
 import type { SecureContextOptions } from './options.js'
 import { certificatesOf, crlsOf, listOf, privateKeyOf, publicKeyIn } from './pem.js'
 
@@ -40,6 +41,8 @@ export class SecureContext {
   readonly recordSizeLimit: number | undefined
   readonly recordPadding: PaddingRule | undefined
   readonly maxCertificateLength: number
+  readonly certificateCompression: readonly CertificateCompression[]
+  readonly sendsGrease: boolean
   readonly #anchors: TrustAnchors | undefined
 
   constructor(options: SecureContextOptions) {
@@ -60,6 +63,8 @@ export class SecureContext {
     this.recordSizeLimit = checkedRecordSizeLimit(options.recordSizeLimit)
     this.recordPadding = paddingRule(options.recordPadding)
     this.maxCertificateLength = options.maxCertificateLength ?? 262_144
+    this.certificateCompression = compressionsOf(options.certificateCompression)
+    this.sendsGrease = options.grease ?? false
   }
 
   /** Whether there is an X.509 credential to present. */

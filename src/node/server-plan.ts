@@ -4,6 +4,7 @@ import { systemEntropy } from '../crypto/index.js'
 import {
   type Credential,
   type CredentialQuery,
+  type EarlyDataPolicy,
   type ExternalPsk,
   MisuseError,
   ProtocolError,
@@ -11,6 +12,7 @@ import {
 } from '../handshake/index.js'
 import { TlsConnection } from '../tls/index.js'
 import { attestationOf } from './attestation-plan.js'
+import { earlyDataPolicyOf, refuseSharedTickets } from './early-data.js'
 import { keyLogFileOf, mayTellKeys } from './key-log-file.js'
 import { protocolsOf } from './names.js'
 import type { PskLookup, SecureContextOptions, ServerOptions, TicketOptions } from './options.js'
@@ -32,6 +34,7 @@ export class ServerPlan<S extends Endpoint> implements Plan<S> {
   readonly #options: ServerPlanOptions<S>
   readonly #alpn: readonly string[]
   readonly #attestation: Attestation | undefined
+  readonly #earlyData: EarlyDataPolicy | undefined
   /** The server: its events are asked for staples, and told of secrets. */
   readonly #events: EventEmitter
   readonly #named: { readonly pattern: RegExp; readonly context: SecureContext }[] = []
@@ -49,7 +52,8 @@ export class ServerPlan<S extends Endpoint> implements Plan<S> {
     this.#options = options
     this.#events = events
     this.#context = checkedContext(options.secureContext ?? createSecureContext(options))
-    this.tickets = new ServerTickets(options)
+    this.#earlyData = earlyDataPolicyOf(options)
+    this.tickets = new ServerTickets(options, () => refuseSharedTickets(this.#earlyData))
     this.#alpn = protocolsOf(options.ALPNProtocols)
     this.#attestation = attestationOf(options.attestation, 'server', this.#context.hasCertificate)
     this.handshakeTimeout = options.handshakeTimeout ?? HANDSHAKE_TIMEOUT
@@ -118,6 +122,9 @@ export class ServerPlan<S extends Endpoint> implements Plan<S> {
       alpn: this.#alpn,
       recordSizeLimit: standard.recordSizeLimit,
       maxCertificateLength: standard.maxCertificateLength,
+      certificateCompression: standard.certificateCompression,
+      sendsGrease: standard.sendsGrease,
+      earlyData: this.#earlyData,
       hasKeyLog: this.#hasKeyLog(endpoint),
       plug: attested?.plug,
       preSharedKeys: [],

@@ -7,10 +7,15 @@ import type { SecureContextOptions, TicketOptions } from './options.js'
 export class ServerTickets {
   /** undefined if sessions are not resumed. */
   readonly issuer: TicketIssuer | undefined
+  readonly #checkSharing: () => void
   #keys: Uint8Array | undefined
 
-  /** @throws MisuseError */
-  constructor({ ticketKeys, sessionTimeout, secureOptions = 0 }: SecureContextOptions & TicketOptions) {
+  /** @param checkSharing throws a MisuseError where nobody else may have the keys   @throws MisuseError */
+  constructor(
+    { ticketKeys, sessionTimeout, secureOptions = 0 }: SecureContextOptions & TicketOptions,
+    checkSharing: () => void,
+  ) {
+    this.#checkSharing = checkSharing
     this.#keys = ticketKeys && Uint8Array.from(ticketKeys)
     if (secureOptions & constants.SSL_OP_NO_TICKET) return
     this.issuer = new TicketIssuer(systemEntropy, {
@@ -19,7 +24,8 @@ export class ServerTickets {
     })
   }
 
-  /** The key material, 48 bytes per key. Who asks for it takes charge of it: from then on the keys stay as they are. */
+  /** The key material, 48 bytes per key. Who asks for it takes charge of it: from then on the keys stay as they are.
+   *  @throws MisuseError */
   get keys(): Uint8Array {
     if (!this.#keys) this.keys = systemEntropy.bytes(TICKET_KEY_LENGTH)
     return this.#keys ?? new Uint8Array(0)
@@ -27,6 +33,7 @@ export class ServerTickets {
 
   /** Replaces the keys: the first seals from now on, all of them open. @throws MisuseError */
   set keys(material: Uint8Array) {
+    this.#checkSharing()
     this.issuer?.rotate(keysIn(material))
     this.#keys = Uint8Array.from(material)
   }

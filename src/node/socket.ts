@@ -32,13 +32,15 @@ export interface SocketOptions {
   readonly highWaterMark?: number
   readonly signal?: AbortSignal
   readonly session?: Uint8Array
+  /** Client: what is written first, as early data if it may be. */
+  readonly earlyData?: Uint8Array
 }
 
 /** A TLS 1.3 connection as a stream, with the face of `tls.TLSSocket`. What is written before 'secureConnect' is kept
  *  until the peer has been checked, and dropped if it is refused; nothing is read before that.
  *
  *  Events beyond those of a Duplex: 'lookup', 'connect', 'secure', 'secureConnect' (client), 'session', 'keylog',
- *  'OCSPResponse', 'timeout'; under the profile `hardened` 'attestation' with each renewal of the peer's, and
+ *  'OCSPResponse', 'timeout', 'earlyData' (server); under the profile `hardened` 'attestation' with each renewal of the peer's, and
  *  'attestationLost' before the connection ends because there was none, or a bad one. */
 export class AttestedSocket extends TransportSocket {
   readonly encrypted = true
@@ -57,6 +59,8 @@ export class AttestedSocket extends TransportSocket {
   #established: Established | undefined
   /** The session to resume, or that was issued last. */
   #session: { readonly session: Uint8Array } | undefined
+  /** Client: what is written first, and how much of it was sent as early data. */
+  #early: { readonly data: Uint8Array; readonly sent: number; readonly alpn: string | undefined } | undefined
   /** What the connection waits for and we wait for too. */
   readonly #awaited = new Set<Promise<void>>()
   #wantsData = false
@@ -78,6 +82,7 @@ export class AttestedSocket extends TransportSocket {
     super(transport, options)
     this.#plan = plan
     this.#session = options.session && { session: options.session }
+    this.#early = options.earlyData && { data: options.earlyData, sent: 0, alpn: undefined }
     this.#writes = new WriteQueue(batch => this.#seal(batch))
     if (plan.handshakeTimeout > 0) this.#deadline = setTimeout(() => this.#expire(), plan.handshakeTimeout)
     this.listen('error', (error: Error) => this.#transportFailed(error))
@@ -98,6 +103,12 @@ export class AttestedSocket extends TransportSocket {
   /** Whether the handshake is still to be completed. */
   get secureConnecting(): boolean {
     return !this.#established && !this.destroyed
+  }
+
+  /** What became of early data; null where there is none, or where it is not known yet. */
+  get earlyData(): 'accepted' | 'rejected' | null {
+    const status = this.#begun?.connection.earlyData
+    return status === undefined || status === 'offered' ? null : status
   }
 
   /** How attestation stands; null without the option `attestation`, and before the handshake begins. */
@@ -331,6 +342,7 @@ export class AttestedSocket extends TransportSocket {
     if (!connection || this.destroyed) return
     // While the handshake waits there may be unread bytes that explain the end.
     if (this.#hasTransportEnded && !connection.pause) connection.receiveEnd()
+    this.#writeEarlyData(connection)
     this.#flush(connection)
     let data: Uint8Array | undefined
     for (let event = connection.nextEvent(); event; event = connection.nextEvent()) {
@@ -385,6 +397,15 @@ export class AttestedSocket extends TransportSocket {
       case 'established':
         this.#open(event.established)
         return
+      case 'early':
+        // Who handles early data may answer it; everybody else waits for the client to be there.
+        if (this.listenerCount('earlyData') > 0) this.#writes.open()
+        return
+      case 'early_data':
+        this.#bytesRead += event.data.length
+        // Kept, it is not read before the handshake is complete, which no replay comes to.
+        if (!this.emit('earlyData', bufferOf(event.data))) this.push(bufferOf(event.data))
+        return
       case 'end':
         this.push(null)
         // Wakes a reader that waits, as net.Socket does.
@@ -419,7 +440,7 @@ export class AttestedSocket extends TransportSocket {
     if (this.#plan.asksForOcsp) this.emit('OCSPResponse', peer?.ocspResponse ? Buffer.from(peer.ocspResponse) : null)
     if (!this.destroyed) this.emit('secure')
     if (!this.destroyed && this.#plan.side === 'client') this.emit('secureConnect')
-    if (this.destroyed) return
+    if (this.destroyed || !this.#writeRestOfEarlyData(established)) return
     this.#writes.open()
     this.#finishWriting()
     // As net.Socket does when it has connected: reading begins without anybody asking, up to the high-water mark.
@@ -524,6 +545,37 @@ export class AttestedSocket extends TransportSocket {
       // What a socket that failed was to send, the system may still have in its hands.
       if (!error) recycle(output)
     })
+  }
+
+  /** Client: as soon as the ClientHello has left, if the session is for it. */
+  #writeEarlyData(connection: TlsConnection): void {
+    if (this.#early?.sent !== 0 || connection.earlyData !== 'offered') return
+    const { data } = this.#early
+    const session = this.#session && decodeSession(this.#session.session)
+    this.#early = { data, sent: connection.writeEarlyData(data), alpn: session?.alpn }
+  }
+
+  /** Client: what was not sent as early data, or not taken as such. @returns false if it must not be sent */
+  #writeRestOfEarlyData({ alpn }: Established): boolean {
+    const { connection } = this.#begun ?? {}
+    const early = this.#early
+    if (!connection || !early) return true
+    this.#early = undefined
+    const isAccepted = connection.earlyData === 'accepted'
+    // RFC 8446 §4.2.10: what was written for one application protocol is not sent in another.
+    if (early.sent > 0 && !isAccepted && alpn !== early.alpn) {
+      this.destroy(
+        new MisuseError(
+          `early data was refused, and was written for another application protocol than ${alpn ?? 'none'}`,
+          'ERR_TLS_EARLY_DATA',
+        ),
+      )
+      return false
+    }
+    this.#bytesWritten += early.data.length
+    connection.write(early.data.subarray(isAccepted ? early.sent : 0))
+    this.#flush(connection)
+    return true
   }
 
   #finishWriting(): void {

@@ -270,6 +270,14 @@ describe('external PSKs', () => {
     assert.equal(pair.client.established.peer, undefined)
   })
 
+  test('bring one ticket, which is as many as NSS can take', async () => {
+    const pair = await connectedPair({
+      client: { preSharedKeys: [psk] },
+      server: { preSharedKeys: [psk], tickets: new TicketIssuer(systemEntropy) },
+    })
+    assert.equal(pair.client.sessions.length, 1)
+  })
+
   test('are found by the hash that the suites have', async () => {
     const pair = await connectedPair({ client: { preSharedKeys: [psk, long] }, server: { preSharedKeys: [long] } })
     assert.equal(pair.client.established.suite.hash, 'sha384')
