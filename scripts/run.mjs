@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { compilePeers } from './peers.mjs'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -17,7 +18,9 @@ const USAGE = `usage: node scripts/run.mjs <command>
                              npm test -- test/x509 test/bytes/codec.test.ts
                              options that begin with --test- go to Node's own test runner:
                              npm test -- test/tls --test-name-pattern="second HelloRetryRequest"
-  interop [--verbose]        the tests against OpenSSL, curl, tshark and Node's tls (test/interop)
+  interop [--verbose]        every meeting with other implementations (test/interop); compiles what is ours of them before
+  interop --table            the same, as a table: conformance/interop/tls/results.md
+  peers                      only compiles, with the compilers that are here
   interop:dtls [options]     DTLS 1.3 against that of others, which are built for it (conformance/interop/dtls)
   lossy                      handshakes of DTLS over networks that lose, double and swap, a thousand at each rate of loss
   build                      compiles src/ to dist/, and all other TypeScript to build/
@@ -34,7 +37,8 @@ const COMMANDS = {
   coap: () => run('node', [join('build', 'apps', 'coap', 'main.js')], { needs: ['src', 'apps'] }),
   test,
   lossy,
-  interop: args => test(['test/interop', ...args]),
+  interop,
+  peers,
   'interop:dtls': args =>
     run('node', [join('build', 'conformance', 'interop', 'dtls', 'run.js'), ...args], {
       needs: ['src', 'test', 'conformance'],
@@ -69,6 +73,23 @@ function bench(args) {
 }
 
 const BENCHMARKS = { evidence: 'evidence.js', dtls: 'dtls.js' }
+
+/** The programs that the tests meet; what has no compiler here is left out, and its tests are skipped. */
+function peers() {
+  for (const { source, problem } of compilePeers()) {
+    if (problem === 'no compiler') say(`There is no compiler here for ${source}, which is left out.`)
+    else throw new Failure(`${source} could not be compiled: see above.`)
+  }
+}
+
+/** All that there is to meet others with, and with `--table` not as tests but as a table. */
+function interop(args) {
+  peers()
+  process.env.ATTESTED_TLS_INTEROP = 'all'
+  if (!args.includes('--table')) return test(['test/interop', ...args])
+  const rest = args.filter(arg => arg !== '--table')
+  run('node', [join('build', 'test', 'interop', 'table.js'), ...rest], { needs: ['src', 'test'] })
+}
 
 /** Everything, or the tests under the paths given. Node's summary comes last, but for a sentence on what else failed. */
 function test(args) {
