@@ -247,28 +247,35 @@ async function hangUp(socket: DtlsSocket): Promise<void> {
   await closed
 }
 
-/** Keeps some messages under way. @returns how many came back */
+/** Keeps some messages under way; what is lost is made up for. @returns how many came back */
 function exchange(socket: DtlsSocket, message: Uint8Array, total: number): Promise<number> {
   return new Promise(resolve => {
-    let sent = 0
     let back = 0
-    const more = () => {
-      sent++
-      socket.send(message)
+    let backBefore = 0
+    const fill = () => {
+      for (let i = 0; i < UNDER_WAY; i++) socket.send(message)
     }
-    // What is lost on the way is made up for.
-    const stalled = setInterval(more, 100)
+    const watch = setInterval(() => {
+      if (back === backBefore) fill()
+      backBefore = back
+    }, STALLED)
     socket.on('message', () => {
       back++
-      if (sent < total) more()
-      if (back < total) return
-      clearInterval(stalled)
+      if (back < total) {
+        socket.send(message)
+        return
+      }
+      clearInterval(watch)
       socket.removeAllListeners('message')
       resolve(back)
     })
-    for (let i = 0; i < 32; i++) more()
+    fill()
   })
 }
+
+const UNDER_WAY = 32
+/** ms */
+const STALLED = 100
 
 // Servers.
 
