@@ -76,6 +76,7 @@ export interface RegisteredPlatform {
   readonly kind: string
   readonly profile: string | undefined
   readonly policyTerms: PolicyTerms
+  readonly passingClaims: readonly string[]
   /** `decode`, then `appraiseReport`. @throws MessageError or CborError, MissingEndorsement */
   appraise(
     report: Uint8Array,
@@ -86,11 +87,12 @@ export interface RegisteredPlatform {
 
 /** Makes a row of the table of platforms. */
 export function registered<Report>(platform: Platform<Report>): RegisteredPlatform {
-  const { kind, profile, policyTerms } = platform
+  const { kind, profile, policyTerms, passingClaims = [] } = platform
   return {
     kind,
     profile,
     policyTerms,
+    passingClaims,
     appraise: (report, inputs, checkChallenge) =>
       appraiseReport(platform, platform.decode(report), inputs, checkChallenge),
   }

@@ -76,6 +76,9 @@ export interface Platform<Report> {
   readonly isSimulated: boolean
   /** What a policy may and must say about it. */
   readonly policyTerms: PolicyTerms
+  /** Names of the claims that are about the occasion, or come from collateral, so that two reports of one machine in one state
+   *  may differ in them; absent where there are none. */
+  readonly passingClaims?: readonly string[]
   /** Reads a report. @throws MessageError or CborError if it has not the form of the format */
   decode(report: Uint8Array): Report
   /** The collateral that a report asks for; absent for platforms that need none but what is configured. */

@@ -142,7 +142,7 @@ export {
   RootsByKind,
   type TrustedChain,
 } from './platform-roots.js'
-export { platforms, platformTerms } from './platforms.js'
+export { passingClaims, platforms, platformTerms } from './platforms.js'
 export {
   decodePsaClaims,
   encodePsaClaims,

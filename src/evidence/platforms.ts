@@ -27,6 +27,11 @@ export const platforms: readonly RegisteredPlatform[] = [
   registered(simulatedPlatform),
 ]
 
+/** Names of the claims that may differ between two reports of one machine in one state, by kind of platform. */
+export const passingClaims: ReadonlyMap<string, readonly string[]> = new Map(
+  platforms.map(({ kind, passingClaims }) => [kind, passingClaims]),
+)
+
 /** What policies may and must say, by kind of platform. */
 export const platformTerms: ReadonlyMap<string, PolicyTerms> = new Map(
   platforms.map(({ kind, policyTerms }) => [kind, policyTerms]),

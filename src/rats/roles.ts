@@ -208,4 +208,7 @@ export interface SubmoduleResult {
   readonly policyIds: readonly string[]
   /** Claims taken from the Evidence, for policy and for people; byte strings as lower-case hex. */
   readonly claims: Readonly<Record<string, unknown>>
+  /** Names of those of them that are about the occasion, or come from collateral: another appraisal of the same environment
+   *  in the same state may have others. Absent where there are none. */
+  readonly passingClaims?: readonly string[]
 }

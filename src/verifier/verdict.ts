@@ -1,4 +1,4 @@
-import type { Appraisal } from '../evidence/index.js'
+import { type Appraisal, passingClaims } from '../evidence/index.js'
 import {
   type AttestationResult,
   type ProblemCode,
@@ -14,7 +14,14 @@ export function verdictOf(appraisal: Appraisal, policy: Policy, at: number): Att
   const policyIds = [policy.name ?? `sha-256:${policy.digest}`]
   const submodules: Record<string, SubmoduleResult> = {}
   for (const [name, { vector, claims }] of Object.entries(appraisal.environments)) {
-    submodules[name] = { status: tierOfVector(vector), vector, policyIds, claims }
+    const passing = passingClaims.get(name)
+    submodules[name] = {
+      status: tierOfVector(vector),
+      vector,
+      policyIds,
+      claims,
+      ...(passing && passing.length > 0 && { passingClaims: passing }),
+    }
   }
   const status = Object.values(submodules).reduce((worst: Tier, one) => worstTier(worst, one.status), 'none')
   const issuedAt = Math.floor(at / 1000)

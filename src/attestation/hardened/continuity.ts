@@ -3,7 +3,7 @@ import type { AttestationResult, Tier } from '../../rats/index.js'
 import { AttestationError } from '../errors.js'
 
 /** Whether a verdict is about the same environment as the one before on the same connection, and finds it no worse: the
- *  same parts, with the same claims, of no lower tier. A connection does not move to another platform or another state;
+ *  same parts, with the same claims but for those that pass, of no lower tier. A connection does not move to another platform or another state;
  *  what has been updated connects anew.
  *  @throws AttestationError */
 export function checkContinuity(before: AttestationResult, now: AttestationResult): void {
@@ -14,9 +14,10 @@ export function checkContinuity(before: AttestationResult, now: AttestationResul
     const [old, current] = [before.submodules[name], now.submodules[name]]
     if (!old || !current) throw broken(now, `has ${name} ${old ? 'no longer' : 'all at once'}`)
     if (rank(current.status) < rank(old.status)) throw broken(now, `has a lower tier of ${name}`)
+    const passing = new Set(current.passingClaims)
     const claims = new Set([...Object.keys(old.claims), ...Object.keys(current.claims)])
     for (const claim of claims) {
-      if (VOLATILE.has(claim) || isSame(old.claims[claim], current.claims[claim])) continue
+      if (passing.has(claim) || isSame(old.claims[claim], current.claims[claim])) continue
       throw broken(now, `makes another claim ${claim} of ${name}`)
     }
   }
@@ -28,21 +29,6 @@ export function checkSameKey(before: AttestationResult, now: AttestationResult):
   if (old === current || (old && current && equalBytes(old, current))) return
   throw broken(now, 'speaks for another key')
 }
-
-/** Claims that change by themselves, that are about the occasion, or that are not the platform's but what is known of it
- *  today, which each appraisal judges anew. */
-const VOLATILE: ReadonlySet<string> = new Set([
-  'clock',
-  'timestamp',
-  'nonce',
-  'public-key',
-  'user-data',
-  'key-name',
-  'tcb-status',
-  'tcb-date',
-  'tcb-advisories',
-  'tcb-evaluation-data-number',
-])
 
 const TIERS: readonly Tier[] = ['none', 'contraindicated', 'warning', 'affirming']
 

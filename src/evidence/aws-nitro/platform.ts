@@ -22,6 +22,7 @@ export const nitroPlatform: Platform<NitroDocument> = {
     lifecycles: [],
     claims: ['module-id', ...OTHERS.map(nameOf)],
   },
+  passingClaims: ['timestamp', 'public-key', 'user-data'],
 
   decode: decodeNitroDocument,
 

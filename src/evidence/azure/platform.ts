@@ -62,6 +62,7 @@ export function azurePlatform<Report>(options: AzureKind<Report>): AzurePlatform
       complaintAbout: names => complaintAbout(names, hardwareMeasurements),
       claims: [...terms.claims, ...CONFIGURATION.values()],
     },
+    ...(inner.passingClaims && { passingClaims: inner.passingClaims }),
     assemble,
     decode: bytes => assemble(readAzureEvidence(tee, bytes)),
     ...(inner.needs && { needs: ({ hardware }) => inner.needs?.(hardware) ?? [] }),

@@ -12,6 +12,14 @@ export const dcapStatuses: NonNullable<PolicyTerms['tcbStatuses']> = {
 /** Claims that PCK certificate and collateral give, in the words of policies. */
 export const dcapClaims: readonly string[] = ['fmspc', 'ppid', 'platform-instance-id']
 
+/** Claims that change with the collateral: each appraisal judges them anew. */
+export const dcapPassingClaims: readonly string[] = [
+  'tcb-status',
+  'tcb-date',
+  'tcb-advisories',
+  'tcb-evaluation-data-number',
+]
+
 /** Components whose version a policy can set a minimum for, with SGX as with TDX. */
 export const dcapVersions: readonly string[] = ['pce', 'qe', 'tcb-evaluation-data-number']
 

@@ -54,6 +54,7 @@ export const snpPlatform: Platform<SnpEvidence> = {
       'operator',
     ],
   },
+  passingClaims: ['report-data'],
 
   decode(bytes) {
     return {

@@ -4,7 +4,7 @@ import { needsOf } from '../dcap/authenticity.js'
 import { checkQuote } from '../dcap/origin.js'
 import { decodeQuote, type Quote } from '../dcap/quote.js'
 import type { SgxReport } from '../dcap/report-body.js'
-import { dcapClaims, dcapStatuses, dcapVersions, dcapVersionsOf } from '../dcap/terms.js'
+import { dcapClaims, dcapPassingClaims, dcapStatuses, dcapVersions, dcapVersionsOf } from '../dcap/terms.js'
 import type { Platform } from '../format.js'
 
 /** An SGX quote: a quote whose body is the report of an enclave. */
@@ -28,6 +28,7 @@ export const sgxPlatform: Platform<SgxQuote> = {
     versions: ['isv', ...dcapVersions],
     tcbStatuses: dcapStatuses,
   },
+  passingClaims: dcapPassingClaims,
   decode(report) {
     const quote = decodeQuote(report)
     const { body } = quote

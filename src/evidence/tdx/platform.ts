@@ -4,7 +4,7 @@ import { needsOf } from '../dcap/authenticity.js'
 import { checkQuote } from '../dcap/origin.js'
 import { decodeQuote, isZero, type Quote } from '../dcap/quote.js'
 import type { TdReport } from '../dcap/report-body.js'
-import { dcapClaims, dcapStatuses, dcapVersions, dcapVersionsOf } from '../dcap/terms.js'
+import { dcapClaims, dcapPassingClaims, dcapStatuses, dcapVersions, dcapVersionsOf } from '../dcap/terms.js'
 import type { Platform } from '../format.js'
 
 /** A TDX quote: a quote whose body is a TD report. */
@@ -34,6 +34,7 @@ export const tdxPlatform: Platform<TdxQuote> = {
     versions: ['tdx-module', ...dcapVersions],
     tcbStatuses: dcapStatuses,
   },
+  passingClaims: dcapPassingClaims,
   decode(report) {
     const quote = decodeQuote(report)
     const { body } = quote

@@ -34,6 +34,7 @@ export const tpmPlatform: Platform<TpmEvidence> = {
     lifecycles: [],
     claims: ['ak-name', 'firmware-version', 'tpm-manufacturer', 'tpm-model', 'tpm-version'],
   },
+  passingClaims: ['clock', 'key-name'],
   decode: decodeTpmBundle,
 
   checkOrigin(evidence, inputs) {
