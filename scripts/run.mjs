@@ -30,7 +30,8 @@ const USAGE = `usage: node scripts/run.mjs <command>
   native [build|remove]      the optional native helper: what is used, compile it, take it away (docs/native.md)
   fuzz [options]             feeds every decoder and handshake with what is almost right (fuzz/)
   soak [options] [names]     the same for long, or with many: what holds, and what it takes (soak/)
-  bogo <checkout> [options]  BoringSSL's conformance suite (conformance/bogo)`
+  bogo <checkout> [options]  BoringSSL's conformance suite (conformance/bogo)
+  wycheproof <checkout>      the vectors of Wycheproof, through our own code (conformance/wycheproof)`
 
 const COMMANDS = {
   demo: args => run('node', [join('build', 'apps', 'demo', 'main.js'), ...args], { needs: ['src', 'apps'] }),
@@ -51,6 +52,10 @@ const COMMANDS = {
   fuzz: args =>
     run('node', ['--enable-source-maps', join('build', 'fuzz', 'main.js'), ...args], { needs: ['src', 'fuzz'] }),
   soak: args => run('node', [join('build', 'soak', 'main.js'), ...args], { needs: ['src', 'soak'] }),
+  wycheproof: args =>
+    run('node', [join('build', 'conformance', 'wycheproof', 'run.js'), ...args], {
+      needs: ['src', 'test', 'conformance'],
+    }),
   bogo: args =>
     run('node', [join('build', 'conformance', 'bogo', 'run.js'), ...args], { needs: ['src', 'conformance'] }),
 }
