@@ -510,14 +510,9 @@ export class AttestedSocket extends TransportSocket {
   }
 
   #expire(): void {
-    const error = new HandshakeTimeout(this.#plan.handshakeTimeout)
-    const { connection } = this.#begun ?? {}
-    if (!connection) {
-      this.destroy(error)
-      return
-    }
-    connection.fail(error)
-    this.#pump()
+    // Nobody did anything wrong: the peer is told user_canceled (RFC 8446 §6.1), and has time to read it.
+    this.#hasRefused = this.#begun !== undefined
+    this.destroy(new HandshakeTimeout(this.#plan.handshakeTimeout))
   }
 
   // Writing.

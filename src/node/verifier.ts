@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type FetchingPresenter, type PresenterOptions, presenter } from '../attester/index.js'
 import { PublicKey, systemEntropy } from '../crypto/index.js'
+import { MisuseError } from '../handshake/index.js'
 import type { Verifier } from '../rats/index.js'
 import { type EmbeddedVerifierOptions, embeddedVerifier, Policy, type PolicyDocument } from '../verifier/index.js'
 import { publicKeyIn } from './pem.js'
@@ -41,6 +42,9 @@ export function createPresenter(options: Omit<PresenterOptions, 'now'>): Fetchin
 
 function policyOf(policy: VerifierOptions['policy']): Policy {
   if (policy instanceof Policy) return policy
+  if (typeof policy === 'string' && /^\s*\{/.test(policy)) {
+    throw new MisuseError('`policy` is the path of a file, and this is JSON: use `Policy.parse`', 'ERR_POLICY')
+  }
   if (typeof policy === 'string') return Policy.parse(readFileSync(policy, 'utf8'), policy)
   return Policy.from(policy)
 }

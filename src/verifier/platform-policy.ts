@@ -54,6 +54,11 @@ export interface MeasurementPolicy {
  *  @param source what the document is called   @throws PolicyError */
 export function platformsOf(platforms: Located | undefined, source: string): ReadonlyMap<string, PlatformReference> {
   const found = new Map<string, PlatformReference>()
+  if (platforms?.items().length === 0) {
+    platforms.fail(
+      'is empty, so that no Evidence would do: leave it out where only results of other Verifiers are accepted',
+    )
+  }
   for (const item of platforms?.items() ?? []) {
     const { kind, reference } = platformOf(item, source)
     if (found.has(kind)) {

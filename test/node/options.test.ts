@@ -5,7 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { describe } from 'node:test'
 import { createSecureContext as createNodeContext } from 'node:tls'
-import { connect, createSecureContext, createServer, type SecureContext, type ServerOptions } from '#src/node/index.js'
+import {
+  connect,
+  createSecureContext,
+  createServer,
+  createVerifier,
+  type SecureContext,
+  type ServerOptions,
+} from '#src/node/index.js'
 import { parseCertificate } from '#src/x509/index.js'
 import { makeCrl, pemOf } from '../support/pki.js'
 import { clientId, clientOptions, listen, pair, root, serverId, serverOptions } from './support.js'
@@ -183,4 +190,8 @@ test('a revoked certificate is refused by a revocation list, in DER or PEM', asy
     const [error] = await once(client, 'error')
     assert.equal(error.code, 'ERR_X509_REVOKED')
   }
+})
+
+test('a policy that is JSON and not the path of a file is said to be that', () => {
+  assert.throws(() => createVerifier({ policy: ' {"version": 1}' }), { code: 'ERR_POLICY', message: /Policy\.parse/ })
 })

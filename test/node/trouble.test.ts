@@ -5,7 +5,7 @@ import { createServer as createNetServer, connect as netConnect, type Socket } f
 import type { Duplex } from 'node:stream'
 import test, { describe } from 'node:test'
 import { type AttestedSocket, connect, createServer } from '#src/node/index.js'
-import { clientOptions, duplexPair, listen, pair, serverOptions } from './support.js'
+import { clientOptions, duplexPair, listen, pair, readAll, serverOptions } from './support.js'
 
 describe('a server that is not spoken TLS to', () => {
   test('tells a client of plain HTTP from one of TLS', async t => {
@@ -166,6 +166,19 @@ describe('time', () => {
     const client = connect({ port, host: '127.0.0.1', ...clientOptions, handshakeTimeout: 1 })
     const [error] = await once(client, 'error')
     assert.equal(error.code, 'ERR_TLS_HANDSHAKE_TIMEOUT')
+  })
+
+  test('that was too long for a handshake is told to the peer as user_canceled', async t => {
+    const listener = createNetServer()
+    const port = await listen(t, listener)
+    const accepted = once(listener, 'connection')
+    const client = connect({ port, host: '127.0.0.1', ...clientOptions, handshakeTimeout: 300 })
+    client.on('error', () => {})
+    const [transport] = await accepted
+    const sent = await readAll(transport)
+    // A ClientHello, and two alerts of warning level (RFC 8446 §6): user_canceled and close_notify.
+    assert.equal(sent[0], 22)
+    assert.equal(sent.subarray(5 + sent.readUInt16BE(3)).toString('hex'), '1503030002015a15030300020100')
   })
 
   test('for a handshake has no bound where none is wanted', async t => {

@@ -101,17 +101,22 @@ describe('the digest of a policy', () => {
     assert.equal(Policy.from(other).digest, Policy.from(complete).digest)
   })
 
+  test('of a policy that lists no platform is none: that would refuse everybody, and looks like a mistake', () => {
+    assert.throws(() => Policy.from({ ...complete, platforms: [] }), { code: 'ERR_POLICY', message: /is empty/ })
+  })
+
   test('changes with everything that a verdict depends on', () => {
     const [platform] = complete.platforms ?? []
     assert.ok(platform)
     const with_ = (changes: Partial<typeof platform>) => ({ ...complete, platforms: [{ ...platform, ...changes }] })
+    const { platforms: _, ...withoutPlatforms } = complete
     const documents: readonly PolicyDocument[] = [
       complete,
       { ...complete, clockLeewaySeconds: 6 },
       { ...complete, acceptedTiers: ['affirming'] },
       { ...complete, resultMaxAgeSeconds: 11 },
       { ...complete, resultLifetimeSeconds: 21 },
-      { ...complete, platforms: [] },
+      withoutPlatforms,
       with_({ allowDebug: false }),
       with_({ lifecycle: ['secured'] }),
       with_({ claims: {} }),
