@@ -113,7 +113,7 @@ export class Program extends Talk {
 }
 
 /** ms */
-const PATIENCE = 30_000
+const PATIENCE = 60_000
 
 /** Listens on a free port of loopback, until the end of the test. */
 export async function portOf(t: Stage, listening: Server): Promise<number> {
