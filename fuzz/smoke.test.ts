@@ -13,14 +13,25 @@ import { targets } from './targets.js'
  */
 
 const SEED = 1
+/** Reports, whose own tests cut them at every byte. */
+const SLOW = /^(part|platform)/
 
 describe('what takes bytes from strangers keeps its promises', () => {
   for (const target of targets) {
     test(`${target.name}, fed with the corpus and with inputs of a seed`, async () => {
       const fuzzer = await Fuzzer.over(target, SEED, readCorpus(target.name))
-      const runs = target.weight === undefined || target.weight < 10 ? 12 : 10
+      const runs = /^(evidence|platform)/.test(target.name) ? 6 : 12
       for (let i = 0; i < runs; i++) await fuzzer.step()
       assert.ok(fuzzer.corpus.size > 0)
+    })
+  }
+
+  for (const target of targets.filter(({ form, name }) => form === 'binary' && !SLOW.test(name))) {
+    test(`${target.name}, cut anywhere, and with a byte more`, async () => {
+      const [seed = new Uint8Array(0)] = await target.seeds()
+      const step = Math.ceil(seed.length / 40)
+      for (let length = 0; length < seed.length; length += step) await outcomeOf(target, seed.slice(0, length))
+      for (const more of [0, 0xff]) await outcomeOf(target, Uint8Array.of(...seed, more))
     })
   }
 

@@ -12,7 +12,7 @@ import { rubbish } from './flood-of-hellos.js'
 export const floodOfDatagrams: Scenario = {
   name: 'flood-of-datagrams',
   invariant:
-    'A DTLS server that gets 1,000,000 datagrams of rubbish and hellos without a cookie keeps nothing of them, and serves ' +
+    'A DTLS server that gets 300,000 datagrams of rubbish and hellos without a cookie keeps nothing of them, and serves ' +
     'everybody else meanwhile',
   async run(scale, { tell }) {
     const hello = await captureDatagram()
@@ -21,7 +21,7 @@ export const floodOfDatagrams: Scenario = {
     await once(server, 'listening')
     const { port } = server.address()
     const growth = await Growth.watching([process, server])
-    const count = scaled(1_000_000, scale, 10_000)
+    const count = scaled(300_000, scale, 10_000)
     const random = seededRandom(2)
     await flood(10_000)
     await growth.begin()
@@ -65,7 +65,7 @@ export const floodOfDatagrams: Scenario = {
         await Promise.all(
           Array.from({ length: BURST }, (_, i) => send(sources[i % sources.length], rubbishFor(hello, random))),
         )
-        if (sent > 0 && sent % 200_000 === 0) tell(`${sent} datagrams of rubbish`)
+        if (sent > 0 && sent % 100_000 === 0) tell(`${sent} datagrams of rubbish`)
         // The others have their turn.
         await pause(0)
       }
@@ -77,7 +77,9 @@ export const floodOfDatagrams: Scenario = {
   },
 }
 
-const BURST = 100
+/** No more than the server takes from its socket in one turn: it is in this process, and what it is never given time to read
+ *  says nothing about it. */
+const BURST = 25
 
 /** Every other one is a hello that makes sense, and has no cookie. */
 function rubbishFor(hello: Uint8Array, random: () => number): Uint8Array {

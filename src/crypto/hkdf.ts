@@ -6,7 +6,7 @@ import { type HashName, hashLength } from './hash.js'
 /** A key for HMAC (RFC 2104) and HKDF (RFC 5869): the secrets of a key schedule. */
 export class MacKey {
   readonly hash: HashName
-  readonly #key: KeyObject | Uint8Array
+  #key: KeyObject | Uint8Array | undefined
 
   /** @param bytes given away: kept as they are, so they must not change */
   constructor(hash: HashName, bytes: Uint8Array) {
@@ -14,10 +14,16 @@ export class MacKey {
     this.#key = chosenAead().hmac.keyOf(bytes)
   }
 
+  /** Overwrites the bytes, where they are ours to overwrite. The key is of no use afterwards. */
+  wipe(): void {
+    if (this.#key instanceof Uint8Array) this.#key.fill(0)
+    this.#key = undefined
+  }
+
   /** HMAC-Hash(key, data).
    *  @returns Hash.length bytes, in a buffer of their own */
   mac(data: Uint8Array): Uint8Array {
-    return chosenAead().hmac.mac(this.hash, this.#key, data)
+    return chosenAead().hmac.mac(this.hash, this.#usable(), data)
   }
 
   /** HKDF-Expand (RFC 5869 §2.3) with this key as PRK.
@@ -37,7 +43,13 @@ export class MacKey {
 
   /** A copy of the key's bytes, for key logs, tickets and tests. */
   export(): Uint8Array {
-    return this.#key instanceof Uint8Array ? Uint8Array.from(this.#key) : this.#key.export()
+    const key = this.#usable()
+    return key instanceof Uint8Array ? Uint8Array.from(key) : key.export()
+  }
+
+  #usable(): KeyObject | Uint8Array {
+    if (!this.#key) throw new Error('a key is used after it has been wiped')
+    return this.#key
   }
 }
 

@@ -456,7 +456,7 @@ export class DtlsConnection extends Connection {
   #useNextKeys(): void {
     const { suite } = this.established ?? {}
     if (!suite || !this.#writeSecret) return
-    this.#changeWritingKeys(this.#epochs.current.number + 1, this.#writeSecret.next(), suite)
+    this.#changeWritingKeys(this.#epochs.current.number + 1, this.#writeSecret.replace(), suite)
     for (const outgoing of this.#keyUpdates.done()) this.#add(outgoing)
     this.endFlight()
   }
@@ -465,7 +465,7 @@ export class DtlsConnection extends Connection {
     const { suite } = this.established ?? {}
     if (!suite || !this.#readSecret) throw new Error('there are no keys to update')
     const { requestUpdate } = decodeMessage(KeyUpdate, message)
-    this.#changeReadingKeys(this.#reader.epoch + 1, this.#readSecret.next(), suite)
+    this.#changeReadingKeys(this.#reader.epoch + 1, this.#readSecret.replace(), suite)
     this.#keyUpdates.readPeers(requestUpdate)
   }
 
@@ -494,7 +494,9 @@ export class DtlsConnection extends Connection {
   }
 
   protected release(): void {
+    this.#readSecret?.wipe()
     this.#readSecret = undefined
+    this.#writeSecret?.wipe()
     this.#writeSecret = undefined
     this.#flights.clear()
     this.#reassembly.clear()

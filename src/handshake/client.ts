@@ -111,7 +111,7 @@ export function* clientHandshake(config: ClientConfig, carrier: Carrier, keyLog:
   carrier.endFlight()
   carrier.protect('write', 'application', main.client, suite)
 
-  const { transcriptHash, resumption } = hs.complete(main.secret)
+  const { transcriptHash, resumption } = hs.complete(handshake, main.secret)
   return {
     version: carrier.protocol.version,
     suite,

@@ -58,6 +58,7 @@ export class HandshakeState<C extends ClientConfig | ServerConfig> {
   /** The Main Secret and what comes of it (RFC 8446 §7.1). The transcript is ClientHello...server Finished. */
   mainSecrets(handshake: HandshakeSecret): MainSecrets {
     const secret = handshake.mainSecret()
+    handshake.wipe()
     const finishedHash = this.transcript.digest()
     const server = secret.traffic('server', finishedHash)
     const client = secret.traffic('client', finishedHash)
@@ -83,12 +84,17 @@ export class HandshakeState<C extends ClientConfig | ServerConfig> {
     this.transcript.add(message.raw)
   }
 
-  /** The last steps. The transcript is ClientHello...client Finished. */
-  complete(main: MainSecret): { readonly transcriptHash: Uint8Array; readonly resumption: ResumptionSecret } {
+  /** The last steps: what only the handshake needed is wiped. The transcript is ClientHello...client Finished. */
+  complete(
+    handshake: HandshakeSecrets,
+    main: MainSecret,
+  ): { readonly transcriptHash: Uint8Array; readonly resumption: ResumptionSecret } {
     this.config.plug?.complete()
     const transcriptHash = this.transcript.digest()
     this.transcript.end()
-    return { transcriptHash, resumption: main.resumption(transcriptHash) }
+    const resumption = main.resumption(transcriptHash)
+    for (const secret of [handshake.server, handshake.client, main]) secret.wipe()
+    return { transcriptHash, resumption }
   }
 }
 

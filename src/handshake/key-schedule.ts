@@ -134,6 +134,11 @@ export class HandshakeSecret {
       this.#prefix,
     )
   }
+
+  /** Nothing is derived any more: the bytes are overwritten. */
+  wipe(): void {
+    this.#secret.wipe()
+  }
 }
 
 /** Master Secret: everything that outlives the handshake. */
@@ -162,6 +167,11 @@ export class MainSecret {
   /** resumption_master_secret. @param finishedHash hash of ClientHello...client Finished */
   resumption(finishedHash: Uint8Array): ResumptionSecret {
     return new ResumptionSecret(deriveSecret(this.#prefix, this.#secret, 'res master', finishedHash), this.#prefix)
+  }
+
+  /** Nothing is derived any more: the bytes are overwritten. */
+  wipe(): void {
+    this.#secret.wipe()
   }
 }
 
@@ -217,9 +227,21 @@ export class TrafficSecret {
     )
   }
 
+  /** The next one in place of this one, which is wiped. */
+  replace(): TrafficSecret {
+    const next = this.next()
+    this.wipe()
+    return next
+  }
+
   /** The secret itself, for the key log. */
   export(): Uint8Array {
     return this.#secret.export()
+  }
+
+  /** Nothing is derived any more: the bytes are overwritten. */
+  wipe(): void {
+    this.#secret.wipe()
   }
 }
 

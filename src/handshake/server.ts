@@ -145,7 +145,7 @@ export function* serverHandshake(config: ServerConfig, carrier: Carrier, keyLog:
   hs.readFinished(handshake.client, 'client', yield* receive(HandshakeType.finished))
   carrier.protect('read', 'application', main.client, suite)
 
-  const { transcriptHash, resumption } = hs.complete(main.secret)
+  const { transcriptHash, resumption } = hs.complete(handshake, main.secret)
   return {
     version: carrier.protocol.version,
     suite,

@@ -162,7 +162,7 @@ export class TlsConnection extends Connection {
     const message = encodeMessage(HandshakeType.key_update, KeyUpdate, { requestUpdate: requestsPeer })
     this.#owesKeyUpdate = false
     this.sendAlone(message)
-    this.#writeSecret = this.#writeSecret.next()
+    this.#writeSecret = this.#writeSecret.replace()
     this.#writer.protect(new RecordProtection(this.#writeSecret, suite))
     if (requestsPeer) this.#hasAskedForKeyUpdate = true
   }
@@ -330,7 +330,7 @@ export class TlsConnection extends Connection {
     if (!suite || !this.#readSecret) throw new Error('there are no keys to update')
     const { requestUpdate } = decodeMessage(KeyUpdate, message)
     this.#expectMessageBoundary()
-    this.#readSecret = this.#readSecret.next()
+    this.#readSecret = this.#readSecret.replace()
     this.#reader.protect(new RecordProtection(this.#readSecret, suite), false)
     this.#hasAskedForKeyUpdate = false
     // RFC 8446 §4.6.3: what comes while we are silent is answered once, so a flood of requests costs us one answer.
@@ -395,7 +395,9 @@ export class TlsConnection extends Connection {
   protected release(): void {
     this.#isHalfOpen = false
     this.#earlyLeft = 0
+    this.#readSecret?.wipe()
     this.#readSecret = undefined
+    this.#writeSecret?.wipe()
     this.#writeSecret = undefined
     this.#flight = []
     this.#reader.clear()
