@@ -50,10 +50,7 @@ export const peers: readonly PeerStack[] = [
     name: 'wolfssl',
     version: 'wolfSSL 5.9.4, from wolfssl-sys 5.3.0',
     language: 'C',
-    lacks: {
-      alpn: 'the crate does not say what was agreed on',
-      'very large certificates': 'it takes messages of 18 kB at most',
-    },
+    lacks: { 'very large certificates': 'it takes messages of 18 kB at most' },
     known: {
       'a client whose address changes (client)':
         'its server leaves it to the program around it to follow a peer; ours is too small for that',
