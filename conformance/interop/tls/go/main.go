@@ -62,6 +62,14 @@ func serve(config *tls.Config) {
 
 func echo(connection *tls.Conn) {
 	defer connection.Close()
+	if err := connection.Handshake(); err != nil {
+		log.Print(err)
+		return
+	}
+	if asked := connection.ConnectionState().ServerName; asked != *name {
+		log.Printf("another name was asked for: %q", asked)
+		return
+	}
 	buffer := make([]byte, 16384)
 	for {
 		n, err := connection.Read(buffer)

@@ -37,11 +37,7 @@ fn serve(options: &Options) -> Fallible<()> {
     let (chain, key) = identity(options)?.ok_or("a server needs an identity")?;
     let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = protocols(options);
-    match number(options, "early-data") {
-        // Early data goes only with sessions that are used once; they are kept here and not in tickets.
-        Some(limit) => config.max_early_data_size = limit as u32,
-        None => config.ticketer = aws_lc_rs::Ticketer::new()?,
-    }
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("port {}", listener.local_addr()?.port());
@@ -58,18 +54,13 @@ fn serve(options: &Options) -> Fallible<()> {
 }
 
 fn echo(mut connection: ServerConnection, mut stream: TcpStream, options: &Options) -> Fallible<()> {
-    let mut early = Vec::new();
     while connection.is_handshaking() {
         connection.complete_io(&mut stream)?;
-        if let Some(mut data) = connection.early_data() {
-            data.read_to_end(&mut early)?;
-        }
     }
-    if !early.is_empty() {
-        println!("early {}", early.len());
+    if connection.server_name() != options.get("name").map(String::as_str) {
+        return Err("another name was asked for".into());
     }
     let mut connection = Connection::from(connection);
-    write(&mut connection, &mut stream, &early, options)?;
     if options.contains_key("key-update") {
         connection.refresh_traffic_keys()?;
     }
@@ -95,26 +86,14 @@ fn dial(options: &Options) -> Fallible<()> {
     };
     config.alpn_protocols = protocols(options);
     config.resumption = Resumption::in_memory_sessions(4);
-    config.enable_early_data = options.contains_key("early-data");
     let config = Arc::new(config);
     let payload = std::fs::read(&options["payload"])?;
     for i in 0..number(options, "connections").unwrap_or(1) {
         let name = options.get("name").map_or("localhost", String::as_str);
         let mut client = ClientConnection::new(config.clone(), ServerName::try_from(name.to_owned())?)?;
         let mut stream = TcpStream::connect(&options["connect"])?;
-        let mut rest = &payload[..];
-        if let Some(mut early) = client.early_data() {
-            let n = early.write(rest)?;
-            rest = &rest[n..];
-        }
         while client.is_handshaking() {
             client.complete_io(&mut stream)?;
-        }
-        if rest.len() < payload.len() && !client.is_early_data_accepted() {
-            return Err("early data was not taken".into());
-        }
-        if i > 0 && options.contains_key("early-data") && rest.len() == payload.len() {
-            return Err("there was no early data".into());
         }
         if i > 0 && client.handshake_kind() != Some(HandshakeKind::Resumed) {
             return Err("the session was not resumed".into());
@@ -125,7 +104,7 @@ fn dial(options: &Options) -> Fallible<()> {
         }
         let mut back = Vec::with_capacity(payload.len());
         let mut buffer = [0; 16384];
-        write(&mut connection, &mut stream, rest, options)?;
+        write(&mut connection, &mut stream, &payload, options)?;
         while back.len() < payload.len() {
             let n = read(&mut connection, &mut stream, &mut buffer)?;
             if n == 0 {
