@@ -38,6 +38,7 @@ export class Acknowledgements {
   #reported = 0
   #waitingSince: number | undefined
   #delay = 0
+  #isComplete = false
   /** How many ACKs were sent since something new has come. */
   #fruitless = 0
 
@@ -55,14 +56,23 @@ export class Acknowledgements {
     this.#reported = Math.max(0, this.#reported - 1)
   }
 
-  /** Has the peer told of what it has not been told of yet.   @param delay how long others are waited for */
-  schedule(now: number, delay: number): void {
-    if (this.#reported < this.#numbers.length) this.#wait(now, delay)
+  /** Has the peer told soon of what it has not been told of yet.
+   *  @param interval of retransmissions; RFC 9147 §7.1 has the rest of a flight be waited for a quarter of it */
+  schedule(now: number, interval: number): void {
+    const unreported = this.#numbers.length - this.#reported
+    if (unreported > 0) this.#wait(now, unreported < MAX_NUMBERS ? interval / 4 : interval / 16)
   }
 
-  /** Has the peer told that we are there, though there is nothing to acknowledge. */
-  scheduleEmpty(now: number, delay: number): void {
-    if (this.#numbers.length === 0) this.#wait(now, delay)
+  /** Has the peer told at once: its flight is complete, and nothing waits for what one ACK has no room for. */
+  hurry(now: number): void {
+    if (this.#reported === this.#numbers.length) return
+    this.#wait(now, 0)
+    this.#isComplete = true
+  }
+
+  /** Has the peer told soon that we are there, though there is nothing to acknowledge. */
+  scheduleEmpty(now: number, interval: number): void {
+    if (this.#numbers.length === 0) this.#wait(now, interval / 4)
   }
 
   #wait(now: number, delay: number): void {
@@ -71,9 +81,9 @@ export class Acknowledgements {
     this.#delay = delay
   }
 
-  /** Others are waited for so long, and no longer. */
-  adapt(delay: number): void {
-    this.#delay = delay
+  /** The interval of retransmissions is another. */
+  adapt(interval: number): void {
+    this.#delay = interval / 4
   }
 
   /** Nobody needs them any more. */
@@ -81,21 +91,32 @@ export class Acknowledgements {
     this.#numbers = []
     this.#reported = 0
     this.#waitingSince = undefined
+    this.#isComplete = false
   }
 
-  /** The content of an ACK record, if it is to be sent now.   @param room how long it may be, in bytes */
-  take(now: number, room: number): Uint8Array | undefined {
-    if (this.due === undefined || this.due > now) return undefined
+  /** The contents of ACK records, if they are to be sent now: one, unless a peer waits to be told of more than it has room
+   *  for.
+   *  @param room how long each may be, in bytes */
+  take(now: number, room: number): readonly Uint8Array[] {
+    if (this.due === undefined || this.due > now) return []
     this.#waitingSince = undefined
-    this.#reported = this.#numbers.length
     // Nobody answers an ACK, so that it can only be guessed that it was too long for the path.
     const limit = this.#fruitless++ < PATIENCE ? room : Math.min(room, SHORT)
-    const count = Math.floor((limit - LENGTH_FIELD) / NUMBER_LENGTH)
-    return encodeAcknowledgement(count > 0 ? this.#numbers.slice(-count) : [])
+    const count = Math.max(1, Math.floor((limit - LENGTH_FIELD) / NUMBER_LENGTH))
+    const contents: Uint8Array[] = []
+    let end = this.#numbers.length
+    do {
+      contents.unshift(encodeAcknowledgement(this.#numbers.slice(Math.max(0, end - count), end)))
+      end -= count
+    } while (end > this.#reported && !this.#isComplete)
+    this.#isComplete = false
+    this.#reported = this.#numbers.length
+    return contents
   }
 }
 
-/** How many record numbers one ACK holds: what fits into the least datagram that IPv4 asks of everybody. */
+/** How many record numbers one ACK holds: what fits into the least datagram that IPv4 asks of everybody. A peer of which so
+ *  many have come is likely to wait for an ACK before it goes on (RFC 9147 §5.8.3). */
 const MAX_NUMBERS = 32
 /** How many ACKs may seem to be lost before one is made so short that every path takes it, in bytes. */
 const PATIENCE = 3

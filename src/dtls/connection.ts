@@ -122,7 +122,7 @@ export class DtlsConnection extends Connection {
       }
       // RFC 9147 §7.1: what was to bring the keys may be lost, and the server hears of it so before its timer expires.
       if (this.#reader.lacksKeys && this.#isVersionKnown) {
-        this.#acknowledgements.scheduleEmpty(now, this.#acknowledgementDelay)
+        this.#acknowledgements.scheduleEmpty(now, this.#flights.interval)
       }
     })
     return isNewest
@@ -186,7 +186,7 @@ export class DtlsConnection extends Connection {
     if (mtu !== undefined) this.#datagrams.mtu = checkedMtu(mtu)
     if (retransmitAfter === undefined) return
     this.#flights.adapt(checkedInterval(retransmitAfter))
-    this.#acknowledgements.adapt(this.#acknowledgementDelay)
+    this.#acknowledgements.adapt(this.#flights.interval)
   }
 
   /** Asks the peer for connection IDs to use later (RFC 9147 §9). While it has not answered, this does nothing.
@@ -337,7 +337,7 @@ export class DtlsConnection extends Connection {
   protected onComplete(): void {
     this.#reader.refusePlain()
     // RFC 9147 §7.1: nothing else would tell the client that its last flight has come.
-    if (this.side === 'server') this.#acknowledgements.schedule(this.#now, 0)
+    if (this.side === 'server') this.#acknowledgements.hurry(this.#now)
   }
 
   protected override readFurther(message: Message): boolean {
@@ -416,14 +416,12 @@ export class DtlsConnection extends Connection {
   }
 
   #acknowledge(epoch: OutgoingEpoch): void {
-    if (this.#isVersionKnown) this.#acknowledgements.schedule(this.#now, this.#acknowledgementDelay)
-    const content = this.#acknowledgements.take(this.#now, this.#datagrams.mtu - epoch.overhead)
-    if (content) this.#datagrams.add(epoch.write(ContentType.ack, content))
-  }
-
-  /** RFC 9147 §7.1: how long the rest of a flight is waited for. */
-  get #acknowledgementDelay(): number {
-    return this.#flights.interval / 4
+    if (this.#isVersionKnown) this.#acknowledgements.schedule(this.#now, this.#flights.interval)
+    for (const content of this.#acknowledgements.take(this.#now, this.#datagrams.mtu - epoch.overhead)) {
+      // Each alone: a datagram with more than one might be too long again.
+      this.#datagrams.next()
+      this.#datagrams.add(epoch.write(ContentType.ack, content))
+    }
   }
 
   /** Whether the peer has been answered that sent it: a server's flight follows a plain ClientHello. */

@@ -312,59 +312,85 @@ describe('acknowledgements', () => {
     }
   })
 
-  const numbersIn = (content: Uint8Array | undefined) =>
-    decodeAcknowledgement(content ?? new Uint8Array(0)).map(({ sequenceNumber }) => sequenceNumber)
+  const numbersIn = (contents: readonly Uint8Array[]) =>
+    contents.map(content => decodeAcknowledgement(content).map(({ sequenceNumber }) => sequenceNumber))
+  const owing = (count: number) => {
+    const owed = new Acknowledgements()
+    for (let i = 0; i < count; i++) owed.add({ epoch: 2, sequenceNumber: i }, true)
+    return owed
+  }
+  const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
 
   test('wait for others, and name again what was named before, for an ACK may be lost', () => {
-    const owed = new Acknowledgements()
-    owed.add({ epoch: 2, sequenceNumber: 0 }, true)
-    owed.schedule(0, 250)
+    const owed = owing(1)
+    owed.schedule(0, 1000)
     owed.add({ epoch: 2, sequenceNumber: 1 }, true)
-    owed.schedule(10, 250)
+    owed.schedule(10, 1000)
     assert.equal(owed.due, 250)
-    assert.equal(owed.take(249, 1000), undefined)
-    assert.deepEqual(numbersIn(owed.take(250, 1000)), [0, 1])
-    owed.schedule(260, 250)
+    assert.deepEqual(owed.take(249, 1000), [])
+    assert.deepEqual(numbersIn(owed.take(250, 1000)), [[0, 1]])
+    owed.schedule(260, 1000)
     assert.equal(owed.due, undefined, 'there is nothing new')
     owed.add({ epoch: 2, sequenceNumber: 3 }, true)
-    owed.schedule(300, 250)
-    owed.schedule(310, 0)
+    owed.schedule(300, 1000)
+    owed.hurry(310)
     assert.equal(owed.due, 310, 'what is urgent waits for nobody')
-    assert.deepEqual(numbersIn(owed.take(310, 1000)), [0, 1, 3])
+    assert.deepEqual(numbersIn(owed.take(310, 1000)), [[0, 1, 3]])
     owed.forget()
-    owed.schedule(400, 0)
+    owed.hurry(400)
     assert.equal(owed.due, undefined)
   })
 
   test('wait as long as the path takes, when that turns out to be another', () => {
-    const owed = new Acknowledgements()
-    owed.add({ epoch: 2, sequenceNumber: 0 }, true)
-    owed.schedule(100, 250)
-    owed.adapt(50)
+    const owed = owing(1)
+    owed.schedule(100, 1000)
+    owed.adapt(200)
     assert.equal(owed.due, 150)
   })
 
-  test('are those of the newest records, as many as are kept and have room', () => {
-    const owed = new Acknowledgements()
-    for (let i = 0; i < 40; i++) owed.add({ epoch: 2, sequenceNumber: i }, true)
-    owed.schedule(0, 0)
+  test('are those of the newest records, and do not wait long when there are many, for then the peer may wait too', () => {
+    const owed = owing(31)
+    owed.schedule(0, 1000)
+    assert.equal(owed.due, 250)
+    for (let i = 31; i < 40; i++) owed.add({ epoch: 2, sequenceNumber: i }, true)
+    owed.schedule(10, 1000)
+    assert.equal(owed.due, 10 + 1000 / 16)
+    assert.deepEqual(numbersIn(owed.take(80, 2000)), [upTo(8, 40)])
+  })
+
+  test('go into as many records as they need while the flight goes on, each as long as the path takes', () => {
+    const owed = owing(10)
+    owed.schedule(0, 1000)
+    assert.deepEqual(numbersIn(owed.take(250, 2 + 4 * 16 + 15)), [upTo(0, 2), upTo(2, 6), upTo(6, 10)])
+    owed.add({ epoch: 2, sequenceNumber: 10 }, true)
+    owed.schedule(300, 1000)
+    assert.deepEqual(numbersIn(owed.take(550, 2 + 4 * 16)), [upTo(7, 11)])
+    const last = owing(10)
+    last.hurry(0)
+    assert.deepEqual(numbersIn(last.take(0, 2 + 4 * 16)), [upTo(6, 10)])
+  })
+
+  test('become shorter when they do not seem to arrive', () => {
+    const owed = owing(20)
+    const sizes: number[] = []
+    for (let i = 0; i < 4; i++) {
+      owed.add({ epoch: 2, sequenceNumber: 20 + i }, i === 0)
+      owed.hurry(0)
+      sizes.push(...owed.take(0, 1000).map(({ length }) => length))
+    }
     assert.deepEqual(
-      numbersIn(owed.take(0, 2000)),
-      Array.from({ length: 32 }, (_, i) => i + 8),
+      sizes,
+      [21, 22, 23, 14].map(count => 2 + 16 * count),
     )
-    owed.add({ epoch: 2, sequenceNumber: 40 }, true)
-    owed.schedule(0, 0)
-    const content = owed.take(0, 2 + 3 * 16 + 15)
-    assert.deepEqual(numbersIn(content), [38, 39, 40])
   })
 
   test('may be of nothing, where nothing was received that could be read', () => {
     const owed = new Acknowledgements()
-    owed.scheduleEmpty(0, 250)
+    owed.scheduleEmpty(0, 1000)
     assert.equal(owed.due, 250)
-    assert.deepEqual(numbersIn(owed.take(250, 1000)), [])
+    assert.deepEqual(numbersIn(owed.take(250, 1000)), [[]])
     owed.add({ epoch: 0, sequenceNumber: 0 }, true)
-    owed.scheduleEmpty(300, 250)
+    owed.scheduleEmpty(300, 1000)
     assert.equal(owed.due, undefined)
   })
 })
