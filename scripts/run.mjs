@@ -31,7 +31,9 @@ const USAGE = `usage: node scripts/run.mjs <command>
   fuzz [options]             feeds every decoder and handshake with what is almost right (fuzz/)
   soak [options] [names]     the same for long, or with many: what holds, and what it takes (soak/)
   bogo <checkout> [options]  BoringSSL's conformance suite (conformance/bogo)
-  wycheproof <checkout>      the vectors of Wycheproof, through our own code (conformance/wycheproof)`
+  wycheproof <checkout>      the vectors of Wycheproof, through our own code (conformance/wycheproof)
+  attacks [--markdown]       plays every attack of the catalogue (test/attacks) and says what came of it
+  attacks --mutants          switches off one check after the other: the attacks have to notice`
 
 const COMMANDS = {
   demo: args => run('node', [join('build', 'apps', 'demo', 'main.js'), ...args], { needs: ['src', 'apps'] }),
@@ -58,6 +60,7 @@ const COMMANDS = {
     }),
   bogo: args =>
     run('node', [join('build', 'conformance', 'bogo', 'run.js'), ...args], { needs: ['src', 'conformance'] }),
+  attacks,
 }
 
 /** A failure that is told in one sentence, without a stack. */
@@ -94,6 +97,15 @@ function interop(args) {
   if (!args.includes('--table')) return test(['test/interop', ...args])
   const rest = args.filter(arg => arg !== '--table')
   run('node', [join('build', 'test', 'interop', 'table.js'), ...rest], { needs: ['src', 'test'] })
+}
+
+/** The attacks as they are, or against one check less at a time. */
+function attacks(args) {
+  const [program, rest] = args.includes('--mutants')
+    ? [join('mutation', 'main.js'), args.filter(arg => arg !== '--mutants')]
+    : ['main.js', args]
+  const path = join('build', 'test', 'attacks', program)
+  run('node', ['--enable-source-maps', path, ...rest], { needs: ['src', 'test'] })
 }
 
 /** Everything, or the tests under the paths given. Node's summary comes last, but for a sentence on what else failed. */

@@ -18,10 +18,11 @@ import type {
   Verifier,
   VerifierSession,
 } from '#src/rats/index.js'
-import { type ConnectionEvent, TlsConnection } from '#src/tls/index.js'
+import type { ConnectionEvent } from '#src/tls/index.js'
 import { draft08Unless } from '../support/draft08.js'
 import { always, clientConfig, credentialFor, NOW, serverConfig } from '../support/pair.js'
 import { makeRoot } from '../support/pki.js'
+import { type Engine, engineOf, type Transport } from './engine.js'
 
 /** A media type that no registry knows. */
 export const TEST_EVIDENCE = 'application/vnd.attested-tls-test.evidence+json'
@@ -254,6 +255,8 @@ export class ManualTimers {
 export type Side = 'client' | 'server'
 
 export interface EndOptions {
+  /** What it runs over, the same for both ends of a pair. Default: a stream. */
+  readonly transport?: Transport
   /** Under the profile `draft08` unless it says another. */
   readonly attestation?: AttestationOptions
   /** Whether this side has an X.509 credential. Default: a server does, a client does not. */
@@ -288,7 +291,7 @@ export function configFor(side: Side, options: EndOptions, { timer }: ManualTime
 
 /** One end of a connection in memory. */
 export class End {
-  readonly connection: TlsConnection
+  readonly connection: Engine
   readonly attested: ConnectionAttestation | undefined
   readonly status: AttestationStatus | undefined
   readonly timers = new ManualTimers()
@@ -302,8 +305,7 @@ export class End {
     const { attested, config } = configFor(side, options, this.timers)
     this.attested = attested
     this.status = attested?.status
-    this.connection =
-      config.side === 'client' ? new TlsConnection('client', config.config) : new TlsConnection('server', config.config)
+    this.connection = engineOf(options.transport ?? 'tls', config)
   }
 
   get error(): Error | undefined {
@@ -342,12 +344,18 @@ export async function connect(client: EndOptions, server: EndOptions, onStall?: 
   for (;;) {
     if (move(pair)) continue
     const waiting = ends.filter(({ connection }) => connection.pause && connection.state !== 'closed')
-    if (waiting.length === 0) return pair
-    const settled = await firstSettled(waiting, onStall !== undefined)
+    if (waiting.length === 0) {
+      if (elapse(pair)) continue
+      return pair
+    }
+    const settled = await firstSettled(waiting, isDueWithin(pair, SOON) || onStall !== undefined)
     if (settled) settled.connection.resume()
-    else onStall?.(pair)
+    else if (!elapse(pair, SOON)) onStall?.(pair)
   }
 }
+
+/** ms: acknowledgements are sent while somebody waits for the world, but nothing is given up. */
+const SOON = 500
 
 /** Moves bytes, and waits for the world in the background too, until nothing more happens. */
 export async function settle(pair: Pair): Promise<void> {
@@ -363,9 +371,23 @@ export async function settle(pair: Pair): Promise<void> {
       })
     })
     const settled = await Promise.race([...awaited, stall()])
-    if (!settled) return
-    settled.connection.resume()
+    if (settled) settled.connection.resume()
+    else if (!elapse(pair)) return
   }
+}
+
+/** Lets time pass until one of the ends does something by itself.
+ *  @param limit ms that this may take   @returns false if there is nothing to wait for that long */
+function elapse({ client, server }: Pair, limit = Number.POSITIVE_INFINITY): boolean {
+  const ends = [client.connection, server.connection]
+  const ms = Math.min(...ends.map(({ dueIn = Number.POSITIVE_INFINITY }) => dueIn))
+  if (ms === Number.POSITIVE_INFINITY || ms > limit) return false
+  for (const end of ends) end.pass(ms)
+  return true
+}
+
+function isDueWithin({ client, server }: Pair, limit: number): boolean {
+  return [client, server].some(({ connection: { dueIn } }) => dueIn !== undefined && dueIn <= limit)
 }
 
 /** Carries what there is across, once. */

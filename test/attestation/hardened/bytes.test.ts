@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { createHash, createHmac } from 'node:crypto'
 import test, { describe } from 'node:test'
 import fc from 'fast-check'
 import {
@@ -15,78 +14,28 @@ import {
 import { decode, encode } from '#src/bytes/index.js'
 import { MacKey } from '#src/crypto/index.js'
 import { Exporter } from '#src/handshake/index.js'
+import {
+  acceptByTheText,
+  ctxByTheText,
+  EKM_LABELS,
+  KeyScheduleByTheText,
+  rd0ByTheText,
+  rdByTheText,
+  u32,
+} from '../../support/by-the-text.js'
 
 /*
- * The same values once more, straight from the text and with nothing of the package but what is tested: strings are put
- * together by hand and hashed with node:crypto.
+ * Known values, and the same once more by the text: `test/support/by-the-text.ts` has nothing of the package.
  */
 
-const sha512 = (...parts: (Uint8Array | string)[]) =>
-  createHash('sha512')
-    .update(Buffer.concat(parts.map(bytes)))
-    .digest()
-const bytes = (part: Uint8Array | string) =>
-  typeof part === 'string' ? Buffer.from(part, 'latin1') : Buffer.from(part)
-const v8 = (x: Uint8Array) => Buffer.concat([Buffer.from([x.length]), x])
-const v16 = (x: Uint8Array) => Buffer.concat([u16(x.length), x])
-const u16 = (n: number) => Buffer.from([n >> 8, n & 255])
-const u32 = (n: number) => Buffer.from([n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255])
+const schedule = new KeyScheduleByTheText('sha256', 'tls')
 
 function textRd0(b: HandshakeBinding): Buffer {
-  return sha512(
-    'ATLS-H1/0',
-    '\0',
-    Buffer.from([b.attesterRole]),
-    Buffer.from([b.credentialKind]),
-    u16(b.cipherSuite),
-    u16(b.group),
-    v8(b.nonce),
-    v8(b.handshakeBinder),
-    v16(b.spki),
-    v16(b.evidenceType),
-  )
+  return rd0ByTheText({ ...b, role: b.attesterRole, binder: b.handshakeBinder })
 }
 
 function textCtx(c: AttestationContext): Buffer {
-  return Buffer.concat([
-    v8(Buffer.from('ATLS-H1/1')),
-    Buffer.from([c.attesterRole, c.phase]),
-    u16(c.version),
-    u16(c.cipherSuite),
-    u16(c.group),
-    u32(c.seq),
-    v8(c.requestHash),
-    v8(c.transcriptHash),
-    v8(c.tlsSpki),
-    v8(c.aikSpki),
-    v8(c.relyingPartySpki),
-    v8(c.serverName),
-    v16(c.evidenceType),
-    c.previous,
-  ])
-}
-
-function textRd(ctx: Uint8Array, ekm: Uint8Array): Buffer {
-  return sha512('ATLS-H1 report_data', '\0', v16(ctx), ekm)
-}
-
-/** TLS-Exporter (RFC 8446 §7.5) by hand. */
-function textExporter(secret: Uint8Array, label: string, context: Uint8Array, length: number): Buffer {
-  const h = (data: Uint8Array) => createHash('sha256').update(data).digest()
-  const expandLabel = (key: Uint8Array, name: string, ctx: Uint8Array, size: number) => {
-    const info = Buffer.concat([u16(size), v8(Buffer.from(`tls13 ${name}`)), v8(ctx)])
-    let okm = Buffer.alloc(0)
-    for (let block = Buffer.alloc(0), i = 1; okm.length < size; i++) {
-      block = createHmac('sha256', key)
-        .update(block)
-        .update(info)
-        .update(Buffer.from([i]))
-        .digest()
-      okm = Buffer.concat([okm, block])
-    }
-    return okm.subarray(0, size)
-  }
-  return expandLabel(expandLabel(secret, label, h(Buffer.alloc(0)), 32), 'exporter', h(context), length)
+  return ctxByTheText({ ...c, role: c.attesterRole })
 }
 
 const some = (length: number, from: number) => Uint8Array.from({ length }, (_, i) => (from + i) & 255)
@@ -137,8 +86,8 @@ describe('what ATLS-H1 puts under signatures', () => {
     )
     assert.equal(textRd0(binding).toString('hex'), KNOWN.rd0)
     assert.equal(textCtx(context).toString('hex'), KNOWN.ctx)
-    const textEkm = textExporter(some(32, 9), 'EXPORTER-ATLS-H1 server attester', ctx, 32)
-    assert.equal(textRd(textCtx(context), textEkm).toString('hex'), KNOWN.rd)
+    const textEkm = schedule.exporter(some(32, 9), EKM_LABELS.server, ctx, 32)
+    assert.equal(rdByTheText(textCtx(context), textEkm).toString('hex'), KNOWN.rd)
   })
 
   test('RD0 is what the text says, whatever it is made of', () => {
@@ -184,10 +133,10 @@ describe('what ATLS-H1 puts under signatures', () => {
         assert.deepEqual(Buffer.from(ctx), textCtx(value))
         const role = value.attesterRole === 1 ? 'server' : 'client'
         const ekm = new Exporter(new MacKey('sha256', secret)).derive(EXPORTER_LABELS[role], ctx, 32)
-        assert.deepEqual(Buffer.from(ekm), textExporter(secret, `EXPORTER-ATLS-H1 ${role} attester`, ctx, 32))
+        assert.deepEqual(Buffer.from(ekm), schedule.exporter(secret, EKM_LABELS[role], ctx, 32))
         const rd = reportData(ctx, ekm)
-        assert.deepEqual(Buffer.from(rd), textRd(ctx, ekm))
-        const mac = createHmac('sha256', secret).update(u32(value.seq)).update(rd).digest()
+        assert.deepEqual(Buffer.from(rd), rdByTheText(ctx, ekm))
+        const mac = acceptByTheText(schedule, secret, value.seq, rd)
         assert.deepEqual(Buffer.from(acceptance('sha256', secret, value.seq, rd)), mac)
       }),
       { numRuns: 50 },
