@@ -27,7 +27,12 @@ const documents = repositoryFiles().filter(({ path }) => path.endsWith('.md'))
 const programs = documents.flatMap(programsOf)
 const folder = join(repositoryRoot, 'build', 'docs')
 
-describe('the documents', { concurrency: true }, () => {
+/** Examples that run at once: each is a process, and most wait for one another inside it. */
+const CONCURRENCY = 3
+/** ms that an example may take on a machine that has much else to do, before it counts as hung. */
+const PATIENCE = 300_000
+
+describe('the documents', { concurrency: CONCURRENCY }, () => {
   before(async () => {
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
@@ -96,7 +101,7 @@ function run({ name, modules, output }: Program): Promise<string> {
     const child = spawn(process.execPath, ['--enable-source-maps', '--input-type=module', '--eval', main], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 90_000,
+      timeout: PATIENCE,
     })
     let printed = ''
     let complaints = ''
