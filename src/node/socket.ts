@@ -517,14 +517,14 @@ export class AttestedSocket extends TransportSocket {
 
   // Writing.
 
-  #seal(batch: Uint8Array): boolean {
+  #seal(batch: readonly Uint8Array[]): boolean {
     const { connection } = this.#begun ?? {}
     if (!connection?.isWritable) {
       this.#writes.drop(new ConnectionReset('the connection was closed before this was sent'))
       return true
     }
     this.idle.touch()
-    this.#bytesWritten += batch.length
+    for (const { length } of batch) this.#bytesWritten += length
     connection.write(batch)
     return this.#flush(connection)
   }

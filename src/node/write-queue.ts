@@ -1,8 +1,8 @@
 /** What the application has written and the transport has not taken yet. It goes out in batches, so that a large write
  *  is never sealed as a whole, and small ones share records and system calls. */
 export class WriteQueue {
-  /** Seals and sends what is in the buffer, which is used again. @returns whether the transport takes more */
-  readonly #send: (batch: Uint8Array) => boolean
+  /** Seals and sends. @returns whether the transport takes more */
+  readonly #send: (batch: readonly Uint8Array[]) => boolean
   #chunks: readonly Uint8Array[] = []
   #at = 0
   #offset = 0
@@ -10,7 +10,7 @@ export class WriteQueue {
   #isOpen = false
   #isChoked = false
 
-  constructor(send: (batch: Uint8Array) => boolean) {
+  constructor(send: (batch: readonly Uint8Array[]) => boolean) {
     this.#send = send
   }
 
@@ -53,7 +53,6 @@ export class WriteQueue {
       const batch = this.#next()
       if (batch.length > 0) {
         this.#isChoked = !this.#send(batch)
-        if (batch.buffer === joined.buffer) batch.fill(0)
       } else {
         const done = this.#done
         this.#done = undefined
@@ -65,18 +64,15 @@ export class WriteQueue {
   }
 
   /** The next batch; empty at the end. */
-  #next(): Uint8Array {
-    const first = this.#chunks[this.#at]
-    const isAlone =
-      first !== undefined && (this.#at + 1 === this.#chunks.length || first.length - this.#offset >= BATCH)
-    if (isAlone) return this.#take(first, BATCH)
-    let length = 0
-    for (let chunk = first; chunk && length < BATCH; chunk = this.#chunks[this.#at]) {
-      const part = this.#take(chunk, BATCH - length)
-      joined.set(part, length)
-      length += part.length
+  #next(): readonly Uint8Array[] {
+    const batch: Uint8Array[] = []
+    let room = BATCH
+    for (let chunk = this.#chunks[this.#at]; chunk && room > 0; chunk = this.#chunks[this.#at]) {
+      const part = this.#take(chunk, room)
+      room -= part.length
+      if (part.length > 0) batch.push(part)
     }
-    return joined.subarray(0, length)
+    return batch
   }
 
   /** What is left of the chunk at hand, as far as there is room for it. */
@@ -93,6 +89,3 @@ export class WriteQueue {
 
 /** Eight full records: more in one system call gains nothing, and takes memory. */
 const BATCH = 131_072
-
-/** Where chunks are joined, for all queues: what is in it is sent at once, and then wiped. */
-const joined = new Uint8Array(BATCH)

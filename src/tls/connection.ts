@@ -23,6 +23,7 @@ import {
   tls13,
 } from '../handshake/index.js'
 import { IdleCount } from './idle-count.js'
+import { Parts } from './parts.js'
 import { ContentType, INITIAL_RECORD_VERSION, MAX_CONTENT, RECORD_VERSION } from './record.js'
 import type { RecordOptions } from './record-options.js'
 import { RecordProtection } from './record-protection.js'
@@ -128,17 +129,17 @@ export class TlsConnection extends Connection {
     })
   }
 
-  /** Writes application data. It is sealed at once; the buffer may be reused.
+  /** Writes application data, which may lie in several parts. It is sealed at once; the buffers may be reused.
    *  @throws MisuseError before the handshake is complete and after `close` */
-  write(data: Uint8Array): void {
+  write(data: Uint8Array | readonly Uint8Array[]): void {
     if (!this.isWritable) {
       throw new MisuseError(`application data cannot be written: the connection is ${this.state}`)
     }
-    for (let from = 0; from < data.length; ) {
+    const content = new Parts(data instanceof Uint8Array ? [data] : data)
+    while (content.left > 0) {
       if (this.#recordsLeft < 1) this.updateKeys(false)
-      const length = Math.min(data.length - from, this.#recordsLeft * this.#writer.maxContent)
-      this.#output.push(this.#writer.write(ContentType.application_data, data.subarray(from, from + length)))
-      from += length
+      const length = Math.min(content.left, this.#recordsLeft * this.#writer.maxContent)
+      this.#output.push(this.#writer.write(ContentType.application_data, content, length))
       this.#hasAnsweredKeyUpdate = false
     }
   }
@@ -150,7 +151,7 @@ export class TlsConnection extends Connection {
     const length = this.side === 'client' ? Math.min(data.length, this.#earlyLeft) : 0
     if (length > 0) {
       this.#earlyLeft -= length
-      this.#output.push(this.#writer.write(ContentType.application_data, data.subarray(0, length)))
+      this.#output.push(this.#writer.write(ContentType.application_data, new Parts([data]), length))
     }
     return length
   }
@@ -186,14 +187,13 @@ export class TlsConnection extends Connection {
   }
 
   endFlight(): void {
-    const [first, ...more] = this.#flight
-    if (!first) return
+    const flight = this.#flight
+    if (flight.length === 0) return
     // A flight of the handshake answers all that the peer has sent: what is left over was sent too early.
     if (this.isShakingHands) this.#expectMessageBoundary()
     this.#flight = []
     // One record for many messages: RFC 8446 §5.1 allows it, and every record costs.
-    const content = more.length === 0 ? first : join([first, ...more])
-    this.#output.push(this.#writer.write(ContentType.handshake, content))
+    this.#output.push(this.#writer.write(ContentType.handshake, new Parts(flight)))
   }
 
   protect(direction: Direction, epoch: Epoch, secret: TrafficSecret, suite: Suite): void {
@@ -389,7 +389,7 @@ export class TlsConnection extends Connection {
     this.#flight = []
     // RFC 8446 §D.4: before the client's second flight, even if that is only an alert.
     if (this.side === 'client' && this.#writer.isProtecting) this.compatibility()
-    this.#output.push(this.#writer.write(ContentType.alert, Uint8Array.of(level, description)))
+    this.#output.push(this.#writer.write(ContentType.alert, new Parts([Uint8Array.of(level, description)])))
   }
 
   protected release(): void {

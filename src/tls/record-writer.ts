@@ -1,5 +1,6 @@
 import { TAG_LENGTH } from '../crypto/index.js'
 import { outputOf } from './output-memory.js'
+import type { Parts } from './parts.js'
 import { ContentType, HEADER_LENGTH, MAX_CONTENT, RECORD_VERSION } from './record.js'
 import type { RecordProtection } from './record-protection.js'
 
@@ -54,23 +55,24 @@ export class RecordWriter {
     return this.#protection?.sequenceNumber ?? 0
   }
 
-  /** The records that carry `content`, one after the other in one buffer. Empty content makes one record. */
-  write(type: number, content: Uint8Array): Uint8Array {
-    if (this.#protection) return this.#seal(this.#protection, type, content)
-    const records = plain(type, content, this.#maxPlain, this.#version)
+  /** The records that carry the next `length` bytes of `content`, one after the other in one buffer. No bytes make one
+   *  record. */
+  write(type: number, content: Parts, length = content.left): Uint8Array {
+    if (this.#protection) return this.#seal(this.#protection, type, content, length)
+    const records = plain(type, content, length, this.#maxPlain, this.#version)
     this.#version = RECORD_VERSION
     return records
   }
 
-  #seal(protection: RecordProtection, type: number, content: Uint8Array): Uint8Array {
+  #seal(protection: RecordProtection, type: number, content: Parts, contentLength: number): Uint8Array {
     const size = this.#maxContent
-    const count = Math.max(1, Math.ceil(content.length / size))
+    const count = Math.max(1, Math.ceil(contentLength / size))
     const overhead = HEADER_LENGTH + 1 + TAG_LENGTH
     const isPadded = this.#padding !== undefined
-    const output = outputOf(content.length + count * overhead + (isPadded ? count * size - content.length : 0))
+    const output = outputOf(contentLength + count * overhead + (isPadded ? count * size - contentLength : 0))
     let at = 0
     for (let from = 0, i = 0; i < count; i++, from += size) {
-      const to = Math.min(from + size, content.length)
+      const to = Math.min(from + size, contentLength)
       const padding = isPadded ? this.#paddingFor(to - from) : 0
       const start = at + HEADER_LENGTH
       const end = start + (to - from) + 1 + padding
@@ -80,7 +82,7 @@ export class RecordWriter {
       output[at + 2] = 3
       output[at + 3] = length >>> 8
       output[at + 4] = length
-      output.set(content.subarray(from, to), start)
+      content.copy(output, start, to - from)
       output[start + to - from] = type
       // The memory may have been used before.
       if (padding > 0) output.fill(0, end - padding, end)
@@ -96,18 +98,18 @@ export class RecordWriter {
   }
 }
 
-function plain(type: number, content: Uint8Array, size: number, version: number): Uint8Array {
-  const count = Math.max(1, Math.ceil(content.length / size))
-  const output = new Uint8Array(content.length + count * HEADER_LENGTH)
+function plain(type: number, content: Parts, contentLength: number, size: number, version: number): Uint8Array {
+  const count = Math.max(1, Math.ceil(contentLength / size))
+  const output = new Uint8Array(contentLength + count * HEADER_LENGTH)
   for (let from = 0, at = 0; at < output.length; from += size) {
-    const part = content.subarray(from, from + size)
+    const length = Math.min(size, contentLength - from)
     output[at] = type
     output[at + 1] = version >>> 8
     output[at + 2] = version
-    output[at + 3] = part.length >>> 8
-    output[at + 4] = part.length
-    output.set(part, at + HEADER_LENGTH)
-    at += HEADER_LENGTH + part.length
+    output[at + 3] = length >>> 8
+    output[at + 4] = length
+    content.copy(output, at + HEADER_LENGTH, length)
+    at += HEADER_LENGTH + length
   }
   return output
 }

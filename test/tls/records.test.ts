@@ -4,6 +4,7 @@ import { concat, hex } from '#src/bytes/index.js'
 import { MacKey } from '#src/crypto/index.js'
 import { ProtocolError, suiteOf, TrafficSecret } from '#src/handshake/index.js'
 import { ContentType } from '#src/tls/index.js'
+import { Parts } from '#src/tls/parts.js'
 import { RecordProtection } from '#src/tls/record-protection.js'
 import { RecordReader } from '#src/tls/record-reader.js'
 import { RecordWriter } from '#src/tls/record-writer.js'
@@ -76,7 +77,8 @@ describe('the records of RFC 8448 §3', () => {
 
     test(`are written: ${name}`, () => {
       const writer = writerWith(secret)
-      for (const [i, content] of contents.entries()) assert.deepEqual(writer.write(type, content), records[i])
+      for (const [i, content] of contents.entries())
+        assert.deepEqual(writer.write(type, new Parts([content])), records[i])
     })
   }
 
@@ -204,7 +206,7 @@ describe('a record writer', () => {
     const writer = writerWith(simple.clientApplicationTraffic)
     const reader = readerWith(simple.clientApplicationTraffic)
     const long = Uint8Array.from({ length: 40_000 }, (_, i) => i)
-    reader.add(writer.write(23, long))
+    reader.add(writer.write(23, new Parts([long])))
     const parts: Uint8Array[] = []
     for (let record = reader.next(); record; record = reader.next()) parts.push(record.content)
     assert.deepEqual(
@@ -220,7 +222,7 @@ describe('a record writer', () => {
     writer.limit(64)
     const reader = readerWith(simple.clientApplicationTraffic)
     reader.limit(64)
-    reader.add(writer.write(23, new Uint8Array(200).fill(1)))
+    reader.add(writer.write(23, new Parts([new Uint8Array(200).fill(1)])))
     const lengths: number[] = []
     for (let record = reader.next(); record; record = reader.next()) lengths.push(record.content.length)
     assert.deepEqual(lengths, [63, 63, 63, 11])
@@ -229,8 +231,8 @@ describe('a record writer', () => {
   test('pads as it is told', () => {
     const writer = new RecordWriter(length => (length < 100 ? 100 - length : 0))
     writer.protect(protection(simple.clientApplicationTraffic))
-    const short = writer.write(23, new Uint8Array(3).fill(1))
-    const full = writer.write(23, new Uint8Array(100).fill(1))
+    const short = writer.write(23, new Parts([new Uint8Array(3).fill(1)]))
+    const full = writer.write(23, new Parts([new Uint8Array(100).fill(1)]))
     assert.equal(short.length, full.length)
     const reader = readerWith(simple.clientApplicationTraffic)
     reader.add(concat(short, full))
@@ -239,7 +241,7 @@ describe('a record writer', () => {
   })
 
   test('cuts plain records too', () => {
-    const records = new RecordWriter(undefined).write(22, new Uint8Array(20_000))
+    const records = new RecordWriter(undefined).write(22, new Parts([new Uint8Array(20_000)]))
     assert.equal(records.length, 20_000 + 10)
     assert.deepEqual([...records.subarray(0, 5)], [22, 3, 3, 0x40, 0])
     assert.deepEqual([...records.subarray(16389, 16394)], [22, 3, 3, 0x0e, 0x20])
