@@ -32,6 +32,8 @@ export interface Answer {
   readonly cpuSeconds: number
   /** Resident memory. */
   readonly bytes: number
+  /** ms, the shortest first. */
+  readonly times: readonly number[]
 }
 
 let dial: ((session?: Buffer) => Connection) | undefined
@@ -39,7 +41,7 @@ const kept: Connection[] = []
 
 async function obey(command: Command): Promise<Partial<Answer>> {
   if (command.say === 'serve') return listen(command)
-  if (command.say === 'work') return { count: await carryOut(command.work) }
+  if (command.say === 'work') return carryOut(command.work)
   if (command.say === 'rest') {
     for (const connection of kept.splice(0)) connection.destroy()
   } else if (command.say === 'dial') {
@@ -57,7 +59,7 @@ async function listen({ setup, credentials }: Command & { say: 'serve' }) {
   const options = { requestCert: setup.isMutual, attestation: attesting?.options }
   const server = serve(setup.stack, credentials, options, connection => {
     connection.on('error', () => connection.destroy())
-    connection.resume()
+    connection.once('data', (first: Buffer) => serveOne(connection, first))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -66,16 +68,60 @@ async function listen({ setup, credentials }: Command & { say: 'serve' }) {
   return { port: address.port, attestation: attesting?.setup ?? null }
 }
 
-/** @returns handshakes, bytes or connections */
-async function carryOut(work: Work): Promise<number> {
-  if (work.kind === 'handshakes') return shakeHands(work)
-  if (work.kind === 'bulk') return pour(work)
+/** Does what the first bytes of a client ask for: to send so much, to send back what comes, or to drop it. */
+function serveOne(connection: Connection, first: Buffer): void {
+  const request = /^send (\d+) (\d+)\n$/.exec(first.toString('latin1', 0, 64))
+  if (request) {
+    pour(connection, Number(request[1]), Number(request[2]))
+  } else if (first.length === 1) {
+    connection.write(first)
+    connection.on('data', (chunk: Buffer) => connection.write(chunk))
+  }
+}
+
+async function carryOut(work: Work): Promise<Partial<Answer>> {
+  if (work.kind === 'handshakes') return { count: await shakeHands(work) }
+  if (work.kind === 'bulk') return { count: await transfer(work) }
+  if (work.kind === 'first-byte') return timed(work.count, firstByte)
+  if (work.kind === 'round-trip') {
+    const connection = await open()
+    const result = await timed(work.count, () => roundTrip(connection))
+    await close(connection)
+    return result
+  }
   // Not all at once: the queue of connections that wait to be accepted is short.
   while (kept.length < work.connections) {
     kept.push(...(await Promise.all(Array.from({ length: 50 }, () => open()))))
   }
-  return kept.length
+  return { count: kept.length }
 }
+
+/** Does something so often, one time after the other. */
+async function timed(count: number, work: () => Promise<void>): Promise<Pick<Answer, 'count' | 'times'>> {
+  const times: number[] = []
+  for (let i = 0; i < count; i++) {
+    const start = performance.now()
+    await work()
+    times.push(performance.now() - start)
+  }
+  return { count, times: times.sort((a, b) => a - b) }
+}
+
+/** From nothing to the first byte of an answer. */
+async function firstByte(): Promise<void> {
+  const connection = newConnection()
+  connection.write(ONE_BYTE)
+  await once(connection, 'data')
+  connection.destroy()
+}
+
+async function roundTrip(connection: Connection): Promise<void> {
+  const answer = once(connection, 'data')
+  connection.write(ONE_BYTE)
+  await answer
+}
+
+const ONE_BYTE = Buffer.from('?')
 
 async function shakeHands({ count, concurrency, resumes }: Work & { kind: 'handshakes' }): Promise<number> {
   const session = resumes ? await earnSession() : undefined
@@ -92,17 +138,27 @@ async function shakeHands({ count, concurrency, resumes }: Work & { kind: 'hands
   return count
 }
 
-async function pour({ bytes, writeLength }: Work & { kind: 'bulk' }): Promise<number> {
+async function transfer({ bytes, writeLength, isFromServer }: Work & { kind: 'bulk' }): Promise<number> {
   const connection = await open()
+  if (isFromServer) {
+    connection.write(`send ${bytes} ${writeLength}\n`)
+    await once(connection, 'close')
+  } else {
+    // The server ends its side when it has read everything.
+    const closed = once(connection, 'close')
+    await pour(connection, bytes, writeLength)
+    await closed
+  }
+  return bytes
+}
+
+/** Writes so many bytes, and ends. */
+async function pour(connection: Connection, bytes: number, writeLength: number): Promise<void> {
   const data = Buffer.alloc(writeLength, 'x')
-  let left = bytes
-  while (left > 0) {
-    left -= writeLength
+  for (let left = bytes; left > 0; left -= writeLength) {
     if (!connection.write(data)) await once(connection, 'drain')
   }
-  // The server ends its side when it has read everything.
-  await close(connection)
-  return bytes
+  connection.end()
 }
 
 async function open(session?: Buffer): Promise<Connection> {
@@ -136,7 +192,7 @@ function usage(): Pick<Answer, 'cpuSeconds' | 'bytes'> {
 }
 
 process.on('message', async (command: Command) => {
-  const nothing: Answer = { port: 0, attestation: null, count: 0, cpuSeconds: 0, bytes: 0 }
+  const nothing: Answer = { port: 0, attestation: null, count: 0, cpuSeconds: 0, bytes: 0, times: [] }
   const done = await obey(command)
   if (command.say === 'usage' && command.collects) globalThis.gc?.()
   process.send?.({ ...nothing, ...done, ...usage() })

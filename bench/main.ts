@@ -14,6 +14,7 @@ const USAGE = `npm run bench -- [--rounds N] [--seconds S] [name …]
 
   --rounds N    measurements of each side (7)
   --seconds S   how long each takes, about (1)
+  --native      ours with the native helper too, beside ours without it (npm run native build)
   --json        one line of JSON per comparison
   names         ${scenarios(1)
     .map(({ name }) => name)
@@ -25,6 +26,7 @@ async function main(): Promise<void> {
     options: {
       rounds: { type: 'string', default: '7' },
       seconds: { type: 'string', default: '1' },
+      native: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -37,9 +39,10 @@ async function main(): Promise<void> {
     return
   }
   const credentials = makeCredentials()
-  if (!values.json) console.log(`Node ${process.versions.node}, OpenSSL ${process.versions.openssl}\n${heading()}`)
+  if (!values.json)
+    console.log(`Node ${process.versions.node}, OpenSSL ${process.versions.openssl}\n${heading(values.native)}`)
   for (const scenario of all.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
-    const result = await compare(scenario, credentials, Number(values.rounds))
+    const result = await compare(scenario, credentials, Number(values.rounds), values.native)
     console.log(values.json ? JSON.stringify(result) : row(scenario, result))
   }
 }
@@ -50,32 +53,36 @@ interface Result {
   readonly unit: string
   readonly subject: readonly number[]
   readonly reference: readonly number[]
+  /** The subject with the native helper; empty if that was not measured. */
+  readonly native: readonly number[]
 }
 
 /** Each side in turn; who begins changes from round to round. */
-async function compare(scenario: Scenario, credentials: Credentials, rounds: number): Promise<Result> {
-  const sides = [
-    { setup: scenario.subject, values: [] as number[] },
-    { setup: scenario.reference, values: [] as number[] },
-  ] as const
+async function compare(
+  scenario: Scenario,
+  credentials: Credentials,
+  rounds: number,
+  withNative: boolean,
+): Promise<Result> {
+  const { subject, reference } = scenario
+  const setups = [subject, reference, ...(withNative ? [{ ...subject, isNative: true }] : [])]
+  const sides = setups.map(setup => ({ setup, values: [] as number[] }))
   // Memory that was taken once is not given back, so there every round has processes of its own.
   const isFresh = scenario.work.kind === 'idle'
   const pairs = isFresh ? [] : await Promise.all(sides.map(({ setup }) => Pair.start(setup, credentials)))
   try {
     for (const pair of pairs) await pair.measure(scenario.warmUp)
     for (let round = 0; round < rounds; round++) {
-      for (const index of round % 2 === 0 ? [0, 1] : [1, 0]) {
-        const side = sides[index]
-        if (!side) continue
-        const value = await measure(scenario, pairs[index], side.setup, credentials)
-        side.values.push(value)
+      const turns = [...sides.entries()]
+      for (const [index, { setup, values }] of round % 2 === 0 ? turns : turns.reverse()) {
+        values.push(await measure(scenario, pairs[index], setup, credentials))
       }
     }
   } finally {
     for (const pair of pairs) pair.stop()
   }
-  const [subject, reference] = sides
-  return { name: scenario.name, unit: scenario.unit, subject: subject.values, reference: reference.values }
+  const [ours = [], theirs = [], native = []] = sides.map(({ values }) => values)
+  return { name: scenario.name, unit: scenario.unit, subject: ours, reference: theirs, native }
 }
 
 async function measure(
@@ -99,33 +106,36 @@ function makeCredentials(): Credentials {
   return { ca: ca.pem, cert: leaf.pem, key: leaf.keyPem }
 }
 
-function heading(): string {
-  return columns(['', 'subject', '', 'reference', '', '', 'goal', 'unit'])
+function heading(withNative: boolean): string {
+  return columns(['', 'subject', '', 'reference', '', '', ...(withNative ? ['native', ''] : []), 'goal', 'unit'])
 }
 
-function row({ name, verdict, goal, subject: { isAttested } }: Scenario, { unit, subject, reference }: Result): string {
+function row({ name, verdict, goal, subject: { isAttested } }: Scenario, { unit, ...result }: Result): string {
+  const { subject, reference, native } = result
   const names = isAttested ? ['attested', 'plain'] : ['ours', 'node']
-  const cells = [subject, reference].flatMap(values => [
-    `${number(median(values))} ±${Math.round(spread(values) * 100)}%`,
-  ])
+  const value = (values: readonly number[]) => `${number(median(values))} ±${Math.round(spread(values) * 100)}%`
+  const judged = (values: readonly number[]) => verdict(median(values), median(reference))
   return columns([
     name,
-    cells[0] ?? '',
+    value(subject),
     names[0] ?? '',
-    cells[1] ?? '',
+    value(reference),
     names[1] ?? '',
-    verdict(median(subject), median(reference)),
+    judged(subject),
+    ...(native.length > 0 ? [value(native), judged(native)] : []),
     goal,
     unit,
   ])
 }
 
+/** Numbers stand to the right, above each other. */
 function columns(cells: readonly string[]): string {
-  const widths = [10, 14, 9, 14, 6, 10, 8, 0]
+  const widths = [14, 14, 9, 14, 6, 9, ...(cells.length > 8 ? [14, 9] : []), 8, 0]
   return cells
-    .map((cell, index) =>
-      index % 2 === 1 && index < 4 ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0),
-    )
+    .map((cell, index) => {
+      const width = widths[index] ?? 0
+      return [1, 3].includes(index) || (index === 6 && cells.length > 8) ? cell.padStart(width) : cell.padEnd(width)
+    })
     .join(' ')
     .trimEnd()
 }

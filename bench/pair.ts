@@ -16,8 +16,8 @@ export class Pair {
   }
 
   static async start(setup: Setup, credentials: Credentials): Promise<Pair> {
-    const server = new End()
-    const client = new End()
+    const server = new End(setup)
+    const client = new End(setup)
     const { port, attestation } = await server.tell({ say: 'serve', setup, credentials })
     await client.tell({ say: 'dial', setup, credentials, port, attestation })
     return new Pair(server, client)
@@ -37,6 +37,7 @@ export class Pair {
       seconds,
       cpuSeconds: clientAfter.cpuSeconds - clientBefore.cpuSeconds + (serverAfter.cpuSeconds - serverBefore.cpuSeconds),
       bytes: serverAfter.bytes - serverBefore.bytes,
+      times: clientAfter.times,
     }
   }
 
@@ -48,9 +49,14 @@ export class Pair {
 
 /** A process of `end.ts`. */
 class End {
-  readonly #process: ChildProcess = fork(fileURLToPath(new URL('end.js', import.meta.url)), {
-    execArgv: ['--expose-gc', '--enable-source-maps'],
-  })
+  readonly #process: ChildProcess
+
+  constructor({ isNative }: Setup) {
+    this.#process = fork(fileURLToPath(new URL('end.js', import.meta.url)), {
+      execArgv: ['--expose-gc', '--enable-source-maps'],
+      env: { ...process.env, ATTESTED_TLS_NATIVE: isNative ? 'require' : 'off' },
+    })
+  }
 
   /** @throws Error if the process ends instead of answering; it has said why on its standard error */
   async tell(command: Command): Promise<Answer> {
