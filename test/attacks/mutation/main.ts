@@ -12,6 +12,9 @@ import { type Mutant, mutants, urlOf } from './mutants.js'
  * check that none of them notices is dead, or nobody has thought of the attack that it is there for.
  */
 
+/** ms that attacks may take; a machine at rest needs a few thousand. */
+const PATIENCE = 60_000
+
 const { values: options } = parseArgs({
   options: {
     /** Plays every row against every mutant, and says which notice. Takes its time. */
@@ -34,7 +37,7 @@ const verdicts: Verdict[] = []
 const waiting = [...chosen]
 await Promise.all(Array.from({ length: availableParallelism() }, work))
 verdicts.sort((a, b) => mutants.indexOf(a.mutant) - mutants.indexOf(b.mutant))
-process.stdout.write(options.markdown ? markdown() : text())
+if (options.markdown) process.stdout.write(markdown())
 const dead = verdicts.filter(({ missed }) => missed.length > 0)
 if (dead.length > 0) process.exitCode = 1
 if (!options.markdown) {
@@ -44,7 +47,11 @@ if (!options.markdown) {
 }
 
 async function work(): Promise<void> {
-  for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) verdicts.push(await verdictOn(mutant))
+  for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
+    const verdict = await verdictOn(mutant)
+    verdicts.push(verdict)
+    if (!options.markdown) process.stdout.write(text(verdict))
+  }
 }
 
 async function verdictOn(mutant: Mutant): Promise<Verdict> {
@@ -65,6 +72,7 @@ function play(mutant: Mutant, rows: readonly number[]): Promise<readonly number[
   const child = spawn(
     execPath,
     [
+      '--max-old-space-size=512',
       '--import',
       new URL('register.js', import.meta.url).href,
       path('../main.js'),
@@ -73,19 +81,30 @@ function play(mutant: Mutant, rows: readonly number[]): Promise<readonly number[
       mutant.over ?? 'tls',
       ...selection,
     ],
-    { env: { ...env, ATTACKS_MUTANT: String(mutants.indexOf(mutant)) }, stdio: ['ignore', 'pipe', 'inherit'] },
+    { env: { ...env, ATTACKS_MUTANT: String(mutants.indexOf(mutant)) }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
+  // A check without which an attack goes on for ever, or until memory is out, is missed, too.
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE)
   let output = ''
+  let complaints = ''
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
     output += part
   })
+  child.stderr.setEncoding('utf8').on('data', (part: string) => {
+    complaints += part
+  })
   child.on('error', reject)
-  child.on('close', () => {
+  child.on('close', (_code, signal) => {
+    clearTimeout(timer)
+    if (signal) {
+      resolve(rows)
+      return
+    }
     try {
       const wrong = JSON.parse(output) as readonly { readonly row: number }[]
       resolve([...new Set(wrong.map(({ row }) => row))])
     } catch (cause) {
-      reject(new Error(`the attacks on "${mutant.check}" came to no end`, { cause }))
+      reject(new Error(`the attacks on "${mutant.check}" came to no end:\n${complaints}`, { cause }))
     }
   })
   return promise
@@ -101,14 +120,10 @@ function withResolvers<T>() {
   return { promise, resolve, reject }
 }
 
-function text(): string {
-  return verdicts
-    .map(({ mutant, noticed, missed }) => {
-      const rows = noticed.length === 0 ? 'nobody' : `rows ${noticed.join(' ')}`
-      const not = missed.length === 0 ? '' : `, but not ${missed.join(' ')}`
-      return `${missed.length === 0 ? ' ' : '✗'} ${mutant.check}\n      ${mutant.file}: ${rows}${not}\n`
-    })
-    .join('')
+function text({ mutant, noticed, missed }: Verdict): string {
+  const rows = noticed.length === 0 ? 'nobody' : `rows ${noticed.join(' ')}`
+  const not = missed.length === 0 ? '' : `, but not ${missed.join(' ')}`
+  return `${missed.length === 0 ? ' ' : '✗'} ${mutant.check}\n      ${mutant.file}: ${rows}${not}\n`
 }
 
 function markdown(): string {

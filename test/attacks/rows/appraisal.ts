@@ -308,7 +308,11 @@ export const appraisals: readonly Row[] = [
         [
           [
             'expired',
-            (header, claims) => jwtOf(header, { ...claims, iat: seconds - 9 * DAY, exp: seconds - 8 * DAY }, es256),
+            (header, claims) => jwtOf(header, { ...claims, iat: seconds - 7200, exp: seconds - 3600 }, es256),
+          ],
+          [
+            'older than the policy allows, whatever they say themselves',
+            (header, claims) => jwtOf(header, { ...claims, iat: seconds - 9 * DAY, exp: seconds + DAY }, es256),
           ],
           [
             'not valid yet',
