@@ -98,10 +98,7 @@ export class DtlsSocket extends EventEmitter {
     this.#plan = plan
     this.#queueLength = options.queueLength ?? 64
     if (plan.handshakeTimeout > 0) {
-      this.#handshakeTimer = setTimeout(
-        () => this.#fail(new HandshakeTimeout(plan.handshakeTimeout)),
-        plan.handshakeTimeout,
-      )
+      this.#handshakeTimer = setTimeout(() => this.#expire(), plan.handshakeTimeout)
     }
     const { signal } = options
     if (signal) {
@@ -359,13 +356,14 @@ export class DtlsSocket extends EventEmitter {
     return false
   }
 
-  #fail(error: Error): void {
+  #expire(): void {
     const { connection } = this.#begun ?? {}
     if (connection) {
-      connection.fail(error)
-      this.#pump()
+      // Nobody did anything wrong: the peer is told user_canceled (RFC 8446 §6.1).
+      connection.close()
+      this.#send(connection)
     }
-    this.destroy(error)
+    this.destroy(new HandshakeTimeout(this.#plan.handshakeTimeout))
   }
 
   /** Sends, tells, waits: to be called after everything that is done with the connection. */

@@ -165,9 +165,14 @@ describe('DTLS over the loopback interface', () => {
     silent.bind(0, '127.0.0.1')
     await once(silent, 'listening')
     t.after(() => silent.close())
+    const alert = new Promise<Buffer>(resolve => {
+      silent.on('message', datagram => datagram[0] === 21 && resolve(datagram))
+    })
     const client = dial(t, silent.address().port, { handshakeTimeout: 50 })
     const [error] = await once(client, 'error')
     assert.equal(error.code, 'ERR_TLS_HANDSHAKE_TIMEOUT')
+    // The body of the first record: a warning, user_canceled.
+    assert.deepEqual([...(await alert).subarray(13, 15)], [1, 90])
   })
 
   test('ends when its signal says so', async t => {
