@@ -40,7 +40,8 @@ export function milliseconds(value: number | undefined, name: string, byDefault 
 }
 /** ms */
 export const DEFAULT_TIMEOUT = 10_000
-/** What nobody may be told. */
+
+/** What is thrown for an option that cannot be. */
 export function misuse(sentence: string): MisuseError {
   return new MisuseError(sentence, 'ERR_ATTESTATION_CONFIG')
 }

@@ -52,8 +52,8 @@ export function connect(options: DtlsConnectOptions, listener?: () => void): Dtl
         hold: isHeld => void (isHeld ? transport.ref() : transport.unref()),
       }
       const { config, ...rest } = plan.configure(socket, options.session)
-      // An empty connection ID: we stay where we are, but a server wants to know us when our address changes on the way.
       const fitting = { ...config, keyShareGroups: fittingShares(config) }
+      // An empty connection ID: we stay where we are, but a server wants to know us when our address changes on the way.
       const connection = new DtlsConnection('client', fitting, { ...tuning(options), connectionId: new Uint8Array(0) })
       socket.begin(path, { ...rest, connection })
     })

@@ -10,11 +10,13 @@ import { type Foundation, foundationOf } from './foundation.js'
 import { IdleTimer } from './idle-timer.js'
 import { appendKeyLog } from './key-log-file.js'
 import { legacyCertificate } from './legacy-certificate.js'
-import { type EphemeralKey, ephemeralKeyOf } from './names.js'
+import type { EphemeralKey } from './names.js'
 import {
   authorizationOf,
   cipherOf,
+  ephemeralKeyInfoOf,
   exportedFrom,
+  handshakeExportedFrom,
   peerChainOf,
   peerRawPublicKeyOf,
   peerX509Of,
@@ -183,8 +185,7 @@ export class DtlsSocket extends EventEmitter {
 
   /** The group of the key exchange; an empty object before it is known, null on a server. */
   getEphemeralKeyInfo(): EphemeralKey | object | null {
-    if (this.#plan.side === 'server') return null
-    return this.#established ? ephemeralKeyOf(this.#established.group) : {}
+    return ephemeralKeyInfoOf(this.#plan.side, this.#established)
   }
 
   /** The peer's certificate in the legacy shape of node:tls; an empty object if it showed none.
@@ -232,11 +233,7 @@ export class DtlsSocket extends EventEmitter {
   /** The Handshake Exporter: bound to the hellos and the key exchange of this connection, and there from ServerHello
    *  on. @throws MisuseError before that */
   exportHandshakeKeyingMaterial(length: number, label: string, context?: Uint8Array): Buffer {
-    const { connection } = this.#begun ?? {}
-    if (!connection) {
-      throw new MisuseError('there is no Handshake Exporter before ServerHello', 'ERR_TLS_INVALID_STATE')
-    }
-    return Buffer.from(connection.exportHandshakeKeyingMaterial(label, context ?? new Uint8Array(0), length))
+    return handshakeExportedFrom(this.#begun?.connection, length, label, context)
   }
 
   /** Under the profile `hardened`: has the peer attest anew, now or, if it did a moment ago, soon. The event 'attestation'

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import type { AttestationStatus } from '../attestation/index.js'
-import { AlertReceived, CertificateType, type Established, MisuseError } from '../handshake/index.js'
+import { AlertReceived, CertificateType, type Connection, type Established, MisuseError } from '../handshake/index.js'
 import { explained } from './errors.js'
+import { type EphemeralKey, ephemeralKeyOf } from './names.js'
 import { IdentityRefused } from './peer.js'
 
 /*
@@ -54,6 +55,28 @@ export function exportedFrom(
     throw new MisuseError('there is no keying material before the handshake is complete', 'ERR_TLS_INVALID_STATE')
   }
   return Buffer.from(established.exporter.derive(label, context, length))
+}
+
+/** The Handshake Exporter. @param connection undefined before the handshake has begun   @throws MisuseError before ServerHello */
+export function handshakeExportedFrom(
+  connection: Pick<Connection, 'exportHandshakeKeyingMaterial'> | undefined,
+  length: number,
+  label: string,
+  context: Uint8Array = new Uint8Array(0),
+): Buffer {
+  if (!connection) {
+    throw new MisuseError('there is no Handshake Exporter before ServerHello', 'ERR_TLS_INVALID_STATE')
+  }
+  return Buffer.from(connection.exportHandshakeKeyingMaterial(label, context, length))
+}
+
+/** The group of the key exchange in the shape of node:tls: an empty object before it is known, null on a server. */
+export function ephemeralKeyInfoOf(
+  side: 'client' | 'server',
+  established: Established | undefined,
+): EphemeralKey | object | null {
+  if (side === 'server') return null
+  return established ? ephemeralKeyOf(established.group) : {}
 }
 
 /** The cipher suite in the shape of node:tls. */

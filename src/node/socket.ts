@@ -11,11 +11,13 @@ import { type Foundation, foundationOf } from './foundation.js'
 import { appendKeyLog } from './key-log-file.js'
 import { legacyCertificate } from './legacy-certificate.js'
 import { endTransport, linger } from './linger.js'
-import { type EphemeralKey, ephemeralKeyOf } from './names.js'
+import type { EphemeralKey } from './names.js'
 import {
   authorizationOf,
   cipherOf,
+  ephemeralKeyInfoOf,
   exportedFrom,
+  handshakeExportedFrom,
   peerChainOf,
   peerRawPublicKeyOf,
   peerX509Of,
@@ -166,8 +168,7 @@ export class AttestedSocket extends TransportSocket {
 
   /** The group of the key exchange; an empty object before it is known, null on a server. */
   getEphemeralKeyInfo(): EphemeralKey | object | null {
-    if (this.#plan.side === 'server') return null
-    return this.#established ? ephemeralKeyOf(this.#established.group) : {}
+    return ephemeralKeyInfoOf(this.#plan.side, this.#established)
   }
 
   /** TLS-Exporter (RFC 8446 §7.5). @throws MisuseError before the handshake is complete */
@@ -183,11 +184,7 @@ export class AttestedSocket extends TransportSocket {
   /** The Handshake Exporter: bound to the hellos and the key exchange of this connection, and there from ServerHello
    *  on. @throws MisuseError before that */
   exportHandshakeKeyingMaterial(length: number, label: string, context?: Uint8Array): Buffer {
-    const { connection } = this.#begun ?? {}
-    if (!connection) {
-      throw new MisuseError('there is no Handshake Exporter before ServerHello', 'ERR_TLS_INVALID_STATE')
-    }
-    return Buffer.from(connection.exportHandshakeKeyingMaterial(label, context ?? NO_BYTES, length))
+    return handshakeExportedFrom(this.#begun?.connection, length, label, context)
   }
 
   /** Client: the session that was issued last, or that is to be resumed; keep it as secret as a private key. */
@@ -605,5 +602,3 @@ function destroyed(): Error {
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
-
-const NO_BYTES = new Uint8Array(0)
