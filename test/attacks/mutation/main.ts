@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { env, execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { catalogue } from '../catalogue.js'
-import { type Mutant, mutants, urlOf } from './mutants.js'
+import { type Mutant, mutants, placesOf } from './mutants.js'
 
 /*
  * `npm run attacks -- --mutants`: switches off one check after the other, and plays the attacks that have to notice. A
@@ -55,8 +54,7 @@ async function work(): Promise<void> {
 }
 
 async function verdictOn(mutant: Mutant): Promise<Verdict> {
-  const source = readFileSync(urlOf(mutant), 'utf8')
-  const count = source.split(mutant.from).length - 1
+  const count = placesOf(mutant)
   if (count !== 1)
     throw new Error(`${mutant.file} has ${count} places that read ${JSON.stringify(mutant.from)}: mend mutants.ts`)
   const rows = options.all ? catalogue.map(({ row }) => row) : mutant.rows
@@ -66,7 +64,6 @@ async function verdictOn(mutant: Mutant): Promise<Verdict> {
 
 /** Plays rows in a process of their own, against the mutant. @returns those that notice */
 function play(mutant: Mutant, rows: readonly number[]): Promise<readonly number[]> {
-  const { promise, resolve, reject } = withResolvers<readonly number[]>()
   const path = (name: string) => fileURLToPath(new URL(name, import.meta.url))
   const selection = rows.flatMap(row => ['--row', String(row)])
   const child = spawn(
@@ -93,31 +90,22 @@ function play(mutant: Mutant, rows: readonly number[]): Promise<readonly number[
   child.stderr.setEncoding('utf8').on('data', (part: string) => {
     complaints += part
   })
-  child.on('error', reject)
-  child.on('close', (_code, signal) => {
-    clearTimeout(timer)
-    if (signal) {
-      resolve(rows)
-      return
-    }
-    try {
-      const wrong = JSON.parse(output) as readonly { readonly row: number }[]
-      resolve([...new Set(wrong.map(({ row }) => row))])
-    } catch (cause) {
-      reject(new Error(`the attacks on "${mutant.check}" came to no end:\n${complaints}`, { cause }))
-    }
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (_code, signal) => {
+      clearTimeout(timer)
+      if (signal) {
+        resolve(rows)
+        return
+      }
+      try {
+        const wrong = JSON.parse(output) as readonly { readonly row: number }[]
+        resolve([...new Set(wrong.map(({ row }) => row))])
+      } catch (cause) {
+        reject(new Error(`the attacks on "${mutant.check}" came to no end:\n${complaints}`, { cause }))
+      }
+    })
   })
-  return promise
-}
-
-function withResolvers<T>() {
-  let resolve: (value: T) => void = () => undefined
-  let reject: (reason: unknown) => void = () => undefined
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes
-    reject = no
-  })
-  return { promise, resolve, reject }
 }
 
 function text({ mutant, noticed, missed }: Verdict): string {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Transport } from '../../attestation/engine.js'
 
 /** A check that is switched off. */
@@ -17,6 +18,11 @@ export interface Mutant {
 /** Where a mutant's file is. */
 export function urlOf({ file }: Pick<Mutant, 'file'>): URL {
   return new URL(`../../../../dist/${file}`, import.meta.url)
+}
+
+/** How many places of its file read as the mutant says; there is to be one. */
+export function placesOf(mutant: Mutant): number {
+  return readFileSync(urlOf(mutant), 'utf8').split(mutant.from).length - 1
 }
 
 const client = 'attestation/client.js'

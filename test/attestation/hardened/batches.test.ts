@@ -12,8 +12,8 @@ import { alertOf } from '../../support/pair.js'
 import { attesterOf, someKey } from '../../support/simulated.js'
 import { alterProof, assertRefused } from '../hostile.js'
 import { SlowAttester, turns } from '../slow-attester.js'
-import { bareKeys, connect, ManualTimers, type Pair, type Side, TEST_EVIDENCE } from '../support.js'
-import { hardenedEnd } from './support.js'
+import { bareKeys, connect, ManualTimers, type Side, TEST_EVIDENCE } from '../support.js'
+import { assertOpen, hardenedEnd, recordingAttester } from './support.js'
 
 const rd = (i: number) => hash('sha512', utf8(`member ${i}`))
 const evidence: Cmw = { kind: 'record', type: TEST_EVIDENCE, value: Uint8Array.of(1) }
@@ -254,29 +254,10 @@ describe('the message of a batch', () => {
   }
 })
 
-/** An attester that counts. */
-function counting() {
-  const attester = attesterOf()
-  const asked: EvidenceRequest[] = []
-  const make = attester.evidence.bind(attester)
-  attester.evidence = request => {
-    asked.push(request)
-    return make(request)
-  }
-  return { attester, asked }
-}
-
-function assertOpen({ client, server }: Pair): void {
-  assert.equal(client.error, undefined, client.error?.message)
-  assert.equal(server.error, undefined, server.error?.message)
-  assert.equal(client.data, 'data of the server')
-  assert.equal(server.data, 'data of the client')
-}
-
 describe('one piece of Evidence for many connections', () => {
   for (const side of ['server', 'client'] as const) {
     test(`is made once for the handshakes and once for what comes after them, where the ${side} attests`, async () => {
-      const { attester, asked } = counting()
+      const { attester, asked } = recordingAttester()
       const count = 7
       const ends = Array.from({ length: count }, () => {
         const end = (own: Side) =>
@@ -297,7 +278,7 @@ describe('one piece of Evidence for many connections', () => {
   }
 
   test('in compound mode is made for either key', async () => {
-    const { attester, asked } = counting()
+    const { attester, asked } = recordingAttester()
     const pairs = await Promise.all(
       [1, 2, 3].map(() =>
         connect(
@@ -314,7 +295,7 @@ describe('one piece of Evidence for many connections', () => {
   })
 
   test('is not given to a peer that does not know of it', async () => {
-    const { attester, asked } = counting()
+    const { attester, asked } = recordingAttester()
     const old = hardenedEnd('client', 'server', {
       alterPlug: plug => ({
         ...plug,

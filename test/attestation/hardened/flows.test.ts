@@ -4,36 +4,16 @@ import { ControlKind, type ControlMessage } from '#src/attestation/hardened/cont
 import { AttestationError } from '#src/attestation/index.js'
 import { utf8 } from '#src/bytes/index.js'
 import { hash } from '#src/crypto/index.js'
-import type { EvidenceRequest } from '#src/rats/index.js'
 import { alertOf, credentialFor } from '../../support/pair.js'
 import { attesterOf, NOON, verifierOf } from '../../support/simulated.js'
-import { bareKeys, connect, type EndOptions, FakeVerifier, keyId, type Pair, settle, tickets } from '../support.js'
-import { type Attesting, alterControl, hardenedEnd, withAttestation } from './support.js'
-
-function assertOpen({ client, server }: Pair): void {
-  assert.equal(client.error, undefined, client.error?.message)
-  assert.equal(server.error, undefined, server.error?.message)
-  assert.equal(client.data, 'data of the server')
-  assert.equal(server.data, 'data of the client')
-}
+import { bareKeys, connect, type EndOptions, FakeVerifier, keyId, settle, tickets } from '../support.js'
+import { type Attesting, alterControl, assertOpen, hardenedEnd, recordingAttester, withAttestation } from './support.js'
 
 const both = (attesting: Attesting, client: Partial<EndOptions> = {}, server: Partial<EndOptions> = {}) =>
   connect(hardenedEnd('client', attesting, client), hardenedEnd('server', attesting, server))
 
 function codeOf(error: Error | undefined): string | undefined {
   return error instanceof AttestationError ? error.code : undefined
-}
-
-/** An attester that tells what it is asked for. */
-function recording() {
-  const attester = attesterOf()
-  const asked: EvidenceRequest[] = []
-  const make = attester.evidence.bind(attester)
-  attester.evidence = request => {
-    asked.push(request)
-    return make(request)
-  }
-  return { attester, asked }
 }
 
 describe('the profile hardened', () => {
@@ -58,7 +38,7 @@ describe('the profile hardened', () => {
   }
 
   test('has two pieces of Evidence made, with two challenges, for the key of the certificate', async () => {
-    const { attester, asked } = recording()
+    const { attester, asked } = recordingAttester()
     assertOpen(await both('server', {}, { attestation: { attester } }))
     assert.equal(asked.length, 2)
     const [first, second] = asked
@@ -81,7 +61,7 @@ describe('the profile hardened', () => {
   }
 
   test('in compound mode the certificate signs the handshake and a key of its own attests', async () => {
-    const { attester, asked } = recording()
+    const { attester, asked } = recordingAttester()
     const pair = await both('server', {}, { attestation: { attester, identityKey: bareKeys.server } })
     assertOpen(pair)
     const spki = bareKeys.server.publicKey.spki
@@ -205,7 +185,7 @@ describe('a renewal', () => {
   })
 
   test('comes when it is asked for, as often as that is', async () => {
-    const { attester, asked } = recording()
+    const { attester, asked } = recordingAttester()
     const { pair, pass, renew } = await renewing({ attestation: { attester } })
     const digests = new Set([Buffer.from(pair.client.status?.evidenceDigest ?? []).toString('hex')])
     for (let round = 2; round < 6; round++) {

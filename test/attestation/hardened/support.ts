@@ -1,9 +1,11 @@
+import assert from 'node:assert/strict'
 import { ControlMessage } from '#src/attestation/hardened/control-message.js'
 import type { AttestationOptions } from '#src/attestation/index.js'
 import { decode, encode } from '#src/bytes/index.js'
 import type { ControlSession, Plug } from '#src/handshake/index.js'
+import type { EvidenceRequest } from '#src/rats/index.js'
 import { attesterOf, NOON, verifierOf } from '../../support/simulated.js'
-import type { EndOptions, Side } from '../support.js'
+import type { EndOptions, Pair, Side } from '../support.js'
 
 /** Which sides attest. */
 export type Attesting = 'server' | 'client' | 'both'
@@ -47,4 +49,24 @@ export function alterSession(change: (session: ControlSession) => ControlSession
     if (!control) throw new Error('the plug has nothing to say after the handshake')
     return { ...plug, control: { ...control, run: session => control.run(change(session)) } }
   }
+}
+
+/** An attester that tells what it is asked for. */
+export function recordingAttester() {
+  const attester = attesterOf()
+  const asked: EvidenceRequest[] = []
+  const make = attester.evidence.bind(attester)
+  attester.evidence = request => {
+    asked.push(request)
+    return make(request)
+  }
+  return { attester, asked }
+}
+
+/** Nothing went wrong, and the data of both sides has arrived. */
+export function assertOpen({ client, server }: Pair): void {
+  assert.equal(client.error, undefined, client.error?.message)
+  assert.equal(server.error, undefined, server.error?.message)
+  assert.equal(client.data, 'data of the server')
+  assert.equal(server.data, 'data of the client')
 }
