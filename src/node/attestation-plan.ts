@@ -1,4 +1,5 @@
 import { type Attestation, type AttestationOptions, createAttestation } from '../attestation/index.js'
+import { timer } from './timer.js'
 
 /** Attestation with the clock and the timers of this process. The same options give the same object: it remembers
  *  across connections what must not be used twice.
@@ -26,10 +27,3 @@ function warn(sentence: string): void {
   process.emitWarning(sentence, { type: 'SecurityWarning', code: 'ATTESTED_TLS_DRAFT08' })
 }
 const warned = new Set<string>()
-
-/** A timer of this process. */
-export function timer(ms: number, fire: () => void): () => void {
-  // The socket keeps the process alive, if it is to be kept alive.
-  const timeout = setTimeout(fire, ms).unref()
-  return () => clearTimeout(timeout)
-}

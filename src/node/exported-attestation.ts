@@ -6,8 +6,8 @@ import {
 } from '../attestation/index.js'
 import { systemEntropy } from '../crypto/index.js'
 import { AuthenticatorExchange, completed, type ExtensionRow, tableWith } from '../handshake/index.js'
-import { timer } from './attestation-plan.js'
 import type { FoundedSocket } from './foundation.js'
+import { timer } from './timer.js'
 
 /** Exported authenticators (RFC 9261) on the connection of a socket: proof of further credentials, carried by the
  *  application. The same socket gives the same exchange, which sees to it that no certificate_request_context is used twice.
