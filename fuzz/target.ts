@@ -36,7 +36,7 @@ export function gist(error: unknown): string {
 export function checkSentence(error: unknown): void {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
     if (cause.message.length > MAX_SENTENCE) throw new Violation(`an error says ${cause.message.length} characters`)
-    if (CONTROL.test(cause.message)) throw new Violation(`an error holds control characters: ${gist(cause)}`)
+    if (CONTROL.test(cause.message)) throw new Violation(`${cause.name} holds control characters`, { cause })
   }
 }
 

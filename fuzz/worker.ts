@@ -59,6 +59,8 @@ async function fuzz(targets: readonly Target[]): Promise<void> {
 const TURN = 200
 
 const told = new Set<string>()
+/** Kinds of failure of one target that are told. */
+const MOST_TOLD = 8
 /** Tells of a failure, once for each kind, and goes on. */
 async function guarded<T>(target: Target, work: () => Promise<T>): Promise<T | undefined> {
   try {
@@ -67,7 +69,8 @@ async function guarded<T>(target: Target, work: () => Promise<T>): Promise<T | u
     if (!(thrown instanceof Failing)) throw thrown
     const { input, error } = thrown.failure
     const kind = `${target.name} ${gist(error)}`
-    if (!told.has(kind)) {
+    const count = [...told].filter(known => known.startsWith(`${target.name} `)).length
+    if (!told.has(kind) && count < MOST_TOLD) {
       told.add(kind)
       tell({ current: `making an input of ${target.name} smaller` })
       const small = await minimised(target, input, error)

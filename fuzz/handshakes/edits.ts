@@ -4,6 +4,7 @@ import { extensionsOf, placeOf, withExtensions } from '../../test/support/extens
 import { rawMessage } from '../../test/support/hostile.js'
 import type { Raw, Sealer } from '../../test/support/interceptor.js'
 import { joined, mutateBinary } from '../mutate/binary.js'
+import { mutateCbor } from '../mutate/cbor.js'
 import type { Random } from '../random.js'
 
 /** What stands in for a message, each in a record of its own. */
@@ -84,6 +85,11 @@ export const edits: Readonly<Record<string, (message: Message, context: EditCont
   extensionData: (message, context) =>
     changed(message, context, (list, at, one) =>
       list.with(at, { ...one, data: mutateBinary(one.data, context.random, [one.data]) }),
+    ),
+  /** What stands in it is CBOR, such as Evidence, and is changed as a tree. */
+  extensionTree: (message, context) =>
+    changed(message, context, (list, at, one) =>
+      list.with(at, { ...one, data: mutateCbor(one.data, context.random, [one.data]) }),
     ),
   extensionEmpty: (message, context) =>
     changed(message, context, (list, at, one) => list.with(at, { ...one, data: new Uint8Array(0) })),

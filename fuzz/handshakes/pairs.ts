@@ -1,8 +1,11 @@
+import type { TraceEvent } from '#src/attestation/index.js'
 import { brotliCompression, systemEntropy, zlibCompression } from '#src/crypto/index.js'
 import {
+  CertificateType,
   decodeSession,
   type ExternalPsk,
   type Message,
+  type PeerCheck,
   ReplayGuard,
   type Session,
   TicketIssuer,
@@ -17,9 +20,11 @@ import {
   makePair,
   NOW,
   type PairOptions,
+  rawPublicKey,
   type Side,
 } from '../../test/support/pair.js'
 import { attesterOf, NOON, verifierOf } from '../../test/support/simulated.js'
+import { checkSentence } from '../target.js'
 
 /** Handshakes of all kinds, by name: between them every message and every extension passes. Options are for one pair:
  *  what remembers something is made anew. */
@@ -43,21 +48,47 @@ export const pairs: Readonly<Record<string, () => Promise<PairOptions> | PairOpt
     return { client: { session, offersEarlyData: true }, server: { tickets: issuer, earlyData: new ReplayGuard(NOW) } }
   },
   external: () => ({ client: { preSharedKeys: [psk], requiresPsk: true }, server: { preSharedKeys: [psk] } }),
+  raw: () => ({
+    client: {
+      peer: anyRawKey,
+      certificateTypes: [CertificateType.RawPublicKey],
+      credentials: always(rawPublicKey(credentialFor('client'))),
+    },
+    server: {
+      peer: anyRawKey,
+      certificateTypes: [CertificateType.RawPublicKey],
+      credentials: always(rawPublicKey(credentialFor('localhost'))),
+      clientAuthentication: 'required',
+    },
+  }),
   attested: () => attestedPair('server'),
   'attested-client': () => attestedPair('client'),
   hardened: () => ({
-    client: configOf('client', hardenedEnd('client', 'both')),
-    server: configOf('server', hardenedEnd('server', 'both')),
+    client: configOf('client', hardenedEnd('client', 'both', { attestation: { trace: checkTrace } })),
+    server: configOf('server', hardenedEnd('server', 'both', { attestation: { trace: checkTrace } })),
   }),
 }
 
+/** Takes every raw public key (RFC 7250), so that what is none is come to. */
+const anyRawKey: PeerCheck = {
+  certificateTypes: [CertificateType.RawPublicKey],
+  isAdvisory: false,
+  check: () => undefined,
+}
 const psk: ExternalPsk = { identity: new Uint8Array(8).fill(1), key: new Uint8Array(32).fill(2), hash: 'sha256' }
+
+/** What people are told of the messages that pass may be shown to them. */
+export function checkTrace({ message, fields }: TraceEvent): void {
+  for (const text of [message, ...fields.flatMap(({ name, values }) => [name, ...values])]) {
+    checkSentence(new Error(text))
+  }
+}
 
 function attestedPair(attester: Side): PairOptions {
   const options = (side: Side): EndOptions =>
     side === attester
-      ? { now: NOON, hasCertificate: true, attestation: { attester: attesterOf() } }
-      : { now: NOON, hasCertificate: side === 'server', attestation: { verifier: verifierOf() } }
+      ? { now: NOON, hasCertificate: true, attestation: { attester: attesterOf(), trace: checkTrace } }
+      : { now: NOON, hasCertificate: side === 'server', attestation: { verifier: verifierOf(), trace: checkTrace } }
   return { client: configOf('client', options('client')), server: configOf('server', options('server')) }
 }
 

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { DecodeError } from '#src/bytes/index.js'
+import { AttestationError } from '#src/attestation/index.js'
+import { type Codec, DecodeError, decode, encode } from '#src/bytes/index.js'
 import { KeyExchangeError } from '#src/crypto/index.js'
 import { MalformedEvidence, MissingEndorsement } from '#src/evidence/index.js'
 import { ProtocolError } from '#src/handshake/index.js'
@@ -47,6 +48,18 @@ export function decoder<T>(options: DecoderOptions<T>): Target {
   }
 }
 
+/** The target that a codec is, which writes each value in one way. */
+export function codecTarget<T>(name: string, codec: Codec<T>, values: readonly T[]): Target {
+  return decoder({
+    name,
+    form: 'binary',
+    seeds: () => values.map(value => encode(codec, value)),
+    decode: bytes => decode(codec, bytes),
+    encode: value => encode(codec, value),
+    isCanonical: true,
+  })
+}
+
 /** What a refusal comes to. @throws what is no refusal */
 export function refusal(error: unknown): string {
   if (!REFUSALS.some(refused => error instanceof refused)) throw error
@@ -55,6 +68,7 @@ export function refusal(error: unknown): string {
 }
 
 const REFUSALS = [
+  AttestationError,
   DecodeError,
   ProtocolError,
   CertificateError,

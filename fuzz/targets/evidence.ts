@@ -1,16 +1,23 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SimulatedGpu } from '#src/attester/index.js'
 import { encodeTcgLog } from '#src/attester/simulated-tpm/log.js'
+import { readAzureEvidence } from '#src/evidence/azure/evidence.js'
+import { decodeCcaPlatformClaims } from '#src/evidence/cca/platform-claims.js'
+import { decodeCcaRealmClaims } from '#src/evidence/cca/realm-claims.js'
 import {
+  decodeAttest,
   decodeCcaEnvelope,
   decodeCcaToken,
   decodeCcel,
   decodeCertificateTable,
   decodeDstackLog,
+  decodeEnactTrustToken,
   decodeHclReport,
   decodeKeyClaims,
   decodeNitroDocument,
   decodeNvidiaReport,
+  decodeParsecTpmEvidence,
+  decodePsaClaims,
   decodePublicArea,
   decodeQuote,
   decodeRaTlsClaims,
@@ -22,16 +29,16 @@ import {
   encodeKeyClaims,
   encodeRaTlsClaims,
   evidenceFormats,
-  evidenceInCertificate,
   FixedDcapEndorsements,
   formatOf,
   keyDescriptionOf,
   platforms,
   RootsByKind,
   readCollateralBundle,
+  readVariableData,
 } from '#src/evidence/index.js'
-import type { Cmw } from '#src/rats/index.js'
-import { decodeCmw, encodeCmw } from '#src/rats/index.js'
+import { decodeSimulatedClaims } from '#src/evidence/simulated/claims.js'
+import { type CborValue, type Cmw, decodeCbor, decodeCmw, encodeCmw, Tagged } from '#src/rats/index.js'
 import { Policy } from '#src/verifier/index.js'
 import { parseCertificate } from '#src/x509/index.js'
 import {
@@ -153,6 +160,14 @@ function parts(): readonly Target[] {
     one('quote:tdx', 'binary', 'tdx', decodeQuote),
     one('quote:sgx', 'binary', 'sgx', decodeQuote),
     one('nitro-document', 'cbor', 'aws-nitro', decodeNitroDocument),
+    one('psa-claims', 'cbor', 'psa', decodePsaClaims),
+    one('cca-platform-claims', 'cbor', 'cca', decodeCcaPlatformClaims),
+    one('cca-realm-claims', 'cbor', 'cca', decodeCcaRealmClaims),
+    one('simulated-claims', 'cbor', 'simulated', decodeSimulatedClaims),
+    one('enacttrust-token', 'binary', 'enacttrust', decodeEnactTrustToken),
+    one('tpm-parsec', 'cbor', 'tpm', decodeParsecTpmEvidence),
+    one('tpm-attest', 'binary', 'tpm', decodeAttest),
+    one('azure-evidence', 'json', 'az-snp-vtpm', bytes => readAzureEvidence('sev-snp', bytes)),
     one('cca-token', 'cbor', 'cca', decodeCcaToken),
     one('cca-envelope', 'cbor', 'cca', decodeCcaEnvelope),
     one('tpm-bundle', 'cbor', 'tpm', decodeTpmBundle),
@@ -160,7 +175,12 @@ function parts(): readonly Target[] {
     one('tpm-signature', 'binary', 'tpm', decodeSignature),
     one('hcl-report', 'binary', 'az-snp-vtpm', decodeHclReport),
     one('android-key-description', 'der', 'android-key', bytes => keyDescriptionOf(parseCertificate(bytes))),
-    one('evidence-in-certificate', 'der', 'android-key', bytes => evidenceInCertificate(parseCertificate(bytes))),
+    decoder({
+      name: 'part:azure-variable-data',
+      form: 'json',
+      seeds: async () => (await valuesOf(simulatedKind('az-snp-vtpm'))).flatMap(variableDataIn),
+      decode: readVariableData,
+    }),
     decoder({ name: 'part:tcg-log', form: 'binary', seeds: () => [log], decode: decodeTcgLog }),
     decoder({ name: 'part:ccel', form: 'binary', seeds: () => [log], decode: decodeCcel }),
     ...platforms.map(platform => {
@@ -229,10 +249,37 @@ function simulatedKind(name: string): SimulatedKind {
   return kind
 }
 
-/** All byte strings in the Evidence of a kind: among them is the one that is meant. */
+/** All byte strings in the Evidence of a kind, those inside of others too: among them is the one that is meant. */
 async function valuesOf(kind: SimulatedKind): Promise<readonly Uint8Array[]> {
   const messages = await Promise.all(kind.attester.evidenceTypes.map(type => evidenceOf(kind, type)))
-  return messages.flatMap(recordsIn)
+  const all = messages.flatMap(recordsIn).flatMap(value => [value, ...stringsIn(value)])
+  return [...new Map(all.map(value => [Buffer.from(value).toString('base64'), value])).values()]
+}
+
+/** The byte strings in CBOR, down to the last; none in what is none. */
+function stringsIn(bytes: Uint8Array): readonly Uint8Array[] {
+  const inside = (value: CborValue): readonly Uint8Array[] => {
+    if (value instanceof Uint8Array) return [value, ...stringsIn(value)]
+    if (value instanceof Tagged) return inside(value.value)
+    if (Array.isArray(value)) return value.flatMap(inside)
+    return value instanceof Map ? [...value.values()].flatMap(inside) : []
+  }
+  try {
+    return inside(decodeCbor(bytes, 'tolerant'))
+  } catch (error) {
+    refusal(error)
+    return []
+  }
+}
+
+/** What the paravisor says, in the Evidence of a VM on Azure. */
+function variableDataIn(bytes: Uint8Array): readonly Uint8Array[] {
+  try {
+    return [decodeHclReport(readAzureEvidence('sev-snp', bytes).hclReport).variableData]
+  } catch (error) {
+    refusal(error)
+    return []
+  }
 }
 
 function recordsIn(message: Cmw): readonly Uint8Array[] {

@@ -1,16 +1,16 @@
 import { defaultCodePoints } from '#src/attestation/code-points.js'
-import { EvidenceType, EvidenceTypes } from '#src/attestation/evidence-type.js'
 import { attestationExtensions, rowsOf } from '#src/attestation/extensions.js'
-import { RequestContext } from '#src/attestation/hardened/bytes.js'
-import { ControlMessage } from '#src/attestation/hardened/control-message.js'
 import { hardenedExtensions } from '#src/attestation/hardened/extensions.js'
 import { type Codec, decode, encode } from '#src/bytes/index.js'
+import { systemEntropy } from '#src/crypto/index.js'
 import { decodeAcknowledgement, encodeAcknowledgement } from '#src/dtls/acknowledgement.js'
+import { ConnectionIds } from '#src/dtls/connection-ids.js'
+import { CookieIssuer } from '#src/dtls/cookie.js'
 import { FRAGMENT_HEADER_LENGTH, type Fragment, readFragments, writeFragment } from '#src/dtls/fragment.js'
 import { Reassembly } from '#src/dtls/reassembly.js'
 import { RecordReader as DatagramReader, findPlain } from '#src/dtls/record-reader.js'
 import { baseRows } from '#src/handshake/extensions.js'
-import { type ExtensionRow, type Message, MessageAssembler, type Place } from '#src/handshake/index.js'
+import { type ExtensionRow, type Message, MessageAssembler, type Place, suiteOf } from '#src/handshake/index.js'
 import {
   Certificate,
   CertificateRequest,
@@ -26,10 +26,10 @@ import { decodeSession, decodeTicketState, encodeSession, encodeTicketState } fr
 import { RecordReader } from '#src/tls/record-reader.js'
 import { makeDatagramPair } from '../../test/support/datagram-pair.js'
 import { extensionsOf, placeOf } from '../../test/support/extensions.js'
-import { kinds, messagesOf } from '../../test/support/hostile.js'
+import { kinds, messagesOf, rawMessage } from '../../test/support/hostile.js'
 import { connectedPair, type PairOptions, type Side } from '../../test/support/pair.js'
 import { honest as attestedMessages } from '../handshakes/pairs.js'
-import type { Target } from '../target.js'
+import { type Target, Violation } from '../target.js'
 import { decoder } from './decoder.js'
 
 /** Lists of which what is not known is passed over. */
@@ -101,18 +101,6 @@ export const tlsTargets: readonly Target[] = [
     ],
     decode: decodeAcknowledgement,
   }),
-  codecTarget('evidence-type', EvidenceType, [{ credentialKind: 1, type: 'application/eat+cwt' }]),
-  decoder({
-    name: 'evidence-types',
-    form: 'binary',
-    seeds: () => [encode(EvidenceTypes, [{ credentialKind: 0, type: 263 }])],
-    // What is not known is passed over, so that it does not come back.
-    decode: bytes => decode(EvidenceTypes, bytes),
-  }),
-  codecTarget('hardened-control', ControlMessage, [{ kind: 3, seq: 7, body: new Uint8Array(32) }]),
-  codecTarget('hardened-context', RequestContext, [
-    { version: 1, seq: 2, random: new Uint8Array(32), verifierNonce: new Uint8Array(16) },
-  ]),
   decoder({
     name: 'session',
     form: 'binary',
@@ -127,16 +115,69 @@ export const tlsTargets: readonly Target[] = [
     decode: bytes => decodeTicketState(bytes),
     encode: state => (state ? encodeTicketState(state) : new Uint8Array(0)),
   }),
+  known('ticket', async () => {
+    const { server } = kinds.everything()
+    const { client } = await connectedPair({ server: { tickets: server.tickets } })
+    const tickets = client.sessions.flatMap(session => decodeSession(session)?.ticket ?? [])
+    return { genuine: tickets, open: bytes => server.tickets.open(bytes) }
+  }),
+  known('dtls-cookie', () => {
+    const issuer = new CookieIssuer(systemEntropy)
+    const suite = suiteOf(0x1301)
+    if (!suite) throw new Error('there is no such suite')
+    const address = Uint8Array.of(127, 0, 0, 1)
+    const sent = { suite, group: 0x1d, helloHash: new Uint8Array(32), constantHash: new Uint8Array(32) }
+    return { genuine: [issuer.issue(sent, address, 0)], open: bytes => issuer.open(bytes, address, 0) }
+  }),
+  connectionIds(HandshakeType.new_connection_id, [0, 8, 3, 1, 2, 3, 3, 4, 5, 6, 1]),
+  connectionIds(HandshakeType.request_connection_id, [2]),
 ]
 
-function codecTarget<T>(name: string, codec: Codec<T>, values: readonly T[]): Target {
-  return decoder({
+/** What is sealed for ourselves and comes back by way of the peer: that, and nothing else. */
+function known(name: string, make: () => Sealed | Promise<Sealed>): Target {
+  let made: Promise<Sealed> | undefined
+  const sealed = () => {
+    made ??= Promise.resolve(make())
+    return made
+  }
+  return {
     name,
     form: 'binary',
-    seeds: () => values.map(value => encode(codec, value)),
-    decode: bytes => decode(codec, bytes),
-    encode: value => encode(codec, value),
-    isCanonical: true,
+    seeds: async () => (await sealed()).genuine,
+    async run(bytes) {
+      const { genuine, open } = await sealed()
+      const isKnown = open(bytes) !== null
+      if (isKnown !== genuine.some(one => Buffer.from(one).equals(bytes))) {
+        throw new Violation(isKnown ? 'what nobody has sealed is opened' : 'what was sealed is not opened')
+      }
+      return String(isKnown)
+    },
+  }
+}
+
+interface Sealed {
+  readonly genuine: readonly Uint8Array[]
+  open(bytes: Uint8Array): unknown
+}
+
+/** Connection IDs that a peer gives, or asks for (RFC 9147 §9). */
+function connectionIds(type: number, seed: readonly number[]): Target {
+  return decoder({
+    name: type === HandshakeType.new_connection_id ? 'dtls-new-connection-id' : 'dtls-request-connection-id',
+    form: 'binary',
+    seeds: () => [Uint8Array.from(seed)],
+    decode(body) {
+      const ids = new ConnectionIds(Uint8Array.of(1, 2), () => systemEntropy.bytes(2))
+      ids.agree(Uint8Array.of(1, 2, 3))
+      const message = { type, body, raw: rawMessage(type, body) }
+      if (type === HandshakeType.new_connection_id) ids.take(message)
+      else ids.readRequest(message)
+      return { spare: ids.spareCount, answer: ids.takeAnswer()?.length ?? 0 }
+    },
+    check({ spare, answer }) {
+      if (spare > 8 || answer > 64) throw new Violation('the peer says how much is kept')
+    },
+    describe: ({ spare, answer }) => `${Math.min(2, spare)} ${answer}`,
   })
 }
 

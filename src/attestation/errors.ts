@@ -1,5 +1,5 @@
 import { type AlertName, ProtocolError } from '../handshake/index.js'
-import type { AttestationResult, Check } from '../rats/index.js'
+import { type AttestationResult, type Check, printable } from '../rats/index.js'
 
 /** What went wrong with an attestation. The codes are stable. */
 export type AttestationErrorCode =
@@ -45,11 +45,6 @@ export type AttestationErrorCode =
 /** What somebody else's error says, to end a sentence with. */
 export function because(cause: unknown): string {
   return cause instanceof Error && cause.message !== '' ? `: ${printable(cause.message)}` : ''
-}
-
-/** Text that may quote a peer, without what would steer the terminal that it is shown on. */
-export function printable(text: string): string {
-  return text.replace(/\p{C}/gu, '?')
 }
 
 /** A connection that ends because of attestation: the peer was refused, or we could not do our part. */

@@ -13,11 +13,12 @@ import {
   type Cmw,
   decodeCmw,
   type IdentityKey,
+  printable,
   typeOfCmw,
   type Verifier,
 } from '../rats/index.js'
 import { within } from './deadline.js'
-import { AttestationError, type AttestationErrorCode, because, printable } from './errors.js'
+import { AttestationError, type AttestationErrorCode, because } from './errors.js'
 import { CredentialKind } from './evidence-type.js'
 import { isEvidenceOfType, mayBeResults, typeName } from './message-type.js'
 import type { ExpectedIdentity } from './options.js'

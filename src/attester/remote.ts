@@ -1,5 +1,5 @@
 import { hash } from '../crypto/index.js'
-import { type Attester, type Cmw, decodeCmw, type EvidenceRequest, encodeCmw } from '../rats/index.js'
+import { type Attester, type Cmw, decodeCmw, type EvidenceRequest, encodeCmw, printable } from '../rats/index.js'
 import type { Pipe } from './pipe.js'
 
 /** The attester on the other side of a pipe could not be asked, or could not answer. */
@@ -98,7 +98,7 @@ class Calls {
     pipe.onMessage(message => {
       const answer = parsed(message)
       if (!isRecord(answer) || typeof answer.id !== 'number') return
-      const error = typeof answer.error === 'string' ? new RemoteAttesterError(answer.error) : undefined
+      const error = typeof answer.error === 'string' ? new RemoteAttesterError(printable(answer.error)) : undefined
       this.#waiting.get(answer.id)?.(answer, error)
     })
     pipe.onClose(() => {

@@ -119,6 +119,7 @@ export {
   type ParsecCca,
   type ParsecTpm,
 } from './parsec.js'
+export { printable } from './printable.js'
 export type * from './roles.js'
 export { checkCoseCmw, checkSignedCmw, makeCoseCmw, makeJwsCmw } from './signed-cmw.js'
 export { checkSignedCorim, isSignedCorim, makeSignedCorim, readSignedCorim, type SignedCorim } from './signed-corim.js'

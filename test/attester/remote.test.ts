@@ -113,6 +113,16 @@ describe('a remote attester', () => {
     }
   })
 
+  test('passes a complaint on as text that steers no terminal, and not without end', async () => {
+    const { near, far } = pipes()
+    const error = `no\u001b[2J\u202e${'x'.repeat(100_000)}`
+    far.onMessage(message => far.send(JSON.stringify({ id: JSON.parse(String(message)).id, error })))
+    await assert.rejects(
+      remoteAttester(near, { signal: patient }),
+      ({ message }: Error) => /^no\?\[2J\?x/.test(message) && message.length <= 1001,
+    )
+  })
+
   test('is not disturbed by messages that are none of its own', async () => {
     const { near, far } = pipes()
     serveAttester(attesterOf(), far)
