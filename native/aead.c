@@ -1,125 +1,140 @@
 /*
- * The AEADs of TLS 1.3 (RFC 8446 §B.4) over the OpenSSL that Node itself was built with: one key, many nonces, no
- * memory made for what comes out. It is optional, does nothing that node:crypto cannot do, and knows nothing of TLS.
+ * The AEADs of TLS 1.3 (RFC 8446 §B.4): many nonces for one key, and no memory made for what comes out.
  *
- *   key = new AeadKey(algorithm, key)            algorithm: 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305'
- *   key.seal(nonce, aad, plaintext, output)      output.length === plaintext.length + 16
- *   key.open(nonce, aad, sealed, output)         output.length === sealed.length - 16; false for any failure, all
- *                                                alike, and then `output` is all zeros
+ *   number = newKey()                                     a number for a key; no two keys may have the same
+ *   seal(algorithm, number, aadLength, plaintext, output) output.length === plaintext.length + 16
+ *   open(algorithm, number, aadLength, sealed, output)    output.length === sealed.length - 16; false for any failure,
+ *                                                         all alike, and then `output` is all zeros
+ *   forget(number)                                        nothing of the key is kept
  *
- * All of them are Uint8Arrays; a nonce has 12 bytes. What comes out may stand exactly where what goes in stands, or
- * apart from it. Anything else is a TypeError or a RangeError, before a byte is written.
- *
- * The functions of OpenSSL are declared here, since Node's headers need not be installed with it; they have been the
- * same from OpenSSL 1.1.1 on. They and Node-API's are found in the running program.
+ * algorithm: 0 AES-128-GCM, 1 AES-256-GCM, 2 ChaCha20-Poly1305. In `scratch` stand, each time, 32 bytes for the key, the
+ * nonce of 12 bytes, and the additional data; the key's place is zero afterwards. Plaintext, sealed and output are
+ * Uint8Arrays; what comes out may stand exactly where what goes in stands, or apart from it. Anything else is a
+ * TypeError or a RangeError, before a byte of the output is written.
  */
 #include "helper.h"
-#include <limits.h>
 
 typedef struct evp_cipher_st EVP_CIPHER;
 typedef struct evp_cipher_ctx_st EVP_CIPHER_CTX;
-typedef struct engine_st ENGINE;
-extern const EVP_CIPHER *EVP_aes_128_gcm(void);
-extern const EVP_CIPHER *EVP_aes_256_gcm(void);
-extern const EVP_CIPHER *EVP_chacha20_poly1305(void);
+extern EVP_CIPHER *EVP_CIPHER_fetch(void *libctx, const char *algorithm, const char *properties);
+extern void EVP_CIPHER_free(EVP_CIPHER *cipher);
 extern EVP_CIPHER_CTX *EVP_CIPHER_CTX_new(void);
 extern void EVP_CIPHER_CTX_free(EVP_CIPHER_CTX *ctx);
 extern int EVP_CIPHER_CTX_ctrl(EVP_CIPHER_CTX *ctx, int type, int arg, void *ptr);
-extern int EVP_CipherInit_ex(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, ENGINE *impl, const unsigned char *key,
+extern int EVP_CipherInit_ex(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher, void *impl, const unsigned char *key,
                              const unsigned char *iv, int enc);
 extern int EVP_CipherUpdate(EVP_CIPHER_CTX *ctx, unsigned char *out, int *outl, const unsigned char *in, int inl);
 extern int EVP_CipherFinal_ex(EVP_CIPHER_CTX *ctx, unsigned char *outm, int *outl);
 #define EVP_CTRL_AEAD_GET_TAG 0x10
 #define EVP_CTRL_AEAD_SET_TAG 0x11
 
-enum { NONCE_LENGTH = 12, TAG_LENGTH = 16, MAX_KEY_LENGTH = 32, MAX_INPUT = 1 << 30 };
+static const char *const ALGORITHMS[] = {"AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305"};
+enum { ALGORITHM_COUNT = sizeof ALGORITHMS / sizeof *ALGORITHMS };
+/* Where things stand in the scratch. */
+enum { KEY_LENGTH = 32, NONCE = KEY_LENGTH, NONCE_LENGTH = 12, AAD = NONCE + NONCE_LENGTH };
+enum { TAG_LENGTH = 16, MAX_INPUT = 1 << 30 };
 
-static const struct {
-  const char *name;
-  size_t key_length;
-  const EVP_CIPHER *(*cipher)(void);
-} ALGORITHMS[] = {
-    {"aes-128-gcm", 16, EVP_aes_128_gcm},
-    {"aes-256-gcm", 32, EVP_aes_256_gcm},
-    {"chacha20-poly1305", 32, EVP_chacha20_poly1305},
+/* An OpenSSL context, and whose key it has; 0: nobody's. */
+typedef struct {
+  EVP_CIPHER_CTX *context;
+  uint64_t number;
+} Slot;
+
+/* To give a context a new key costs a tenth of sealing a record, to make one more than that. So the last keys of each kind stay
+   in theirs, and no key has one for good: there is nothing to be freed with each connection. */
+enum { SLOT_COUNT = 8 };
+
+struct Aead {
+  uint64_t last_number;
+  EVP_CIPHER *ciphers[ALGORITHM_COUNT];
+  Slot slots[ALGORITHM_COUNT][2][SLOT_COUNT]; /* to open, to seal */
 };
 
-/* What a JavaScript AeadKey wraps. A context is made when it is first used: most keys have one direction. */
-typedef struct {
-  const EVP_CIPHER *cipher;
-  size_t key_length;
-  unsigned char bytes[MAX_KEY_LENGTH];
-  EVP_CIPHER_CTX *contexts[2]; /* to open, to seal */
-} Key;
+Aead *new_aead(void) { return calloc(1, sizeof(Aead)); }
 
-/* Tells our objects from those of other addons. */
-static const napi_type_tag KEY_TAG = {0x6174746573746564ULL, 0x2d746c732d616561ULL};
-
-static void free_key(napi_env env, void *data, void *hint) {
-  (void)env, (void)hint;
-  Key *key = data;
-  EVP_CIPHER_CTX_free(key->contexts[0]); /* which wipes the key schedule; NULL is fine */
-  EVP_CIPHER_CTX_free(key->contexts[1]);
-  OPENSSL_cleanse(key, sizeof *key);
-  free(key);
+void free_aead(Aead *aead) {
+  if (!aead) return;
+  Slot *slots = &aead->slots[0][0][0];
+  for (size_t i = 0; i < sizeof aead->slots / sizeof *slots; i++) EVP_CIPHER_CTX_free(slots[i].context); /* wipes it */
+  for (int i = 0; i < ALGORITHM_COUNT; i++) EVP_CIPHER_free(aead->ciphers[i]); /* NULL is fine */
+  free(aead);
 }
 
-static napi_value construct(napi_env env, napi_callback_info info) {
-  size_t argc = 2, name_length = 0;
-  napi_value argv[2], self, target = NULL;
-  char name[32];
-  Bytes bytes;
-  if (napi_get_cb_info(env, info, &argc, argv, &self, NULL) != napi_ok) return NULL;
-  if (napi_get_new_target(env, info, &target) != napi_ok || !target) return type_error(env, "AeadKey wants `new`");
-  /* What is missing is undefined, which is neither. */
-  if (napi_get_value_string_utf8(env, argv[0], name, sizeof name, &name_length) != napi_ok)
-    return type_error(env, "the algorithm must be a string");
-  if (!bytes_of(env, argv[1], &bytes)) return type_error(env, "the key must be a Uint8Array");
-  for (size_t i = 0; i < sizeof ALGORITHMS / sizeof *ALGORITHMS; i++) {
-    /* With its end, since the text may have a zero in it. */
-    if (name_length != strlen(ALGORITHMS[i].name) || strcmp(name, ALGORITHMS[i].name) != 0) continue;
-    if (bytes.length != ALGORITHMS[i].key_length) return range_error(env, "the key has a wrong length");
-    Key *key = calloc(1, sizeof *key);
-    if (!key) return failure(env, "out of memory");
-    key->cipher = ALGORITHMS[i].cipher();
-    key->key_length = bytes.length;
-    memcpy(key->bytes, bytes.data, bytes.length);
-    if (!key->cipher || napi_type_tag_object(env, self, &KEY_TAG) != napi_ok ||
-        napi_wrap(env, self, key, free_key, NULL, NULL) != napi_ok) {
-      free_key(env, key, NULL);
-      return failure(env, "the key cannot be made");
+napi_value new_key(napi_env env, napi_callback_info info) {
+  (void)info;
+  napi_value number = NULL;
+  Helper *helper = helper_of(env);
+  if (helper) napi_create_double(env, (double)++helper->aead->last_number, &number);
+  return number;
+}
+
+napi_value forget(napi_env env, napi_callback_info info) {
+  static const unsigned char nothing[KEY_LENGTH] = {0};
+  size_t argc = 1;
+  napi_value argv[1];
+  uint64_t number;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok) return NULL;
+  Helper *helper = helper_of(env);
+  if (!helper) return NULL;
+  Aead *aead = helper->aead;
+  if (!number_of(env, argv[0], aead->last_number + 1, &number) || number == 0) return range_error(env, "no such key");
+  for (int algorithm = 0; algorithm < ALGORITHM_COUNT; algorithm++) {
+    for (int direction = 0; direction < 2; direction++) {
+      Slot *slot = &aead->slots[algorithm][direction][number % SLOT_COUNT];
+      if (slot->number != number) continue;
+      slot->number = 0;
+      if (EVP_CipherInit_ex(slot->context, NULL, NULL, nothing, NULL, direction) == 1) continue;
+      EVP_CIPHER_CTX_free(slot->context);
+      slot->context = NULL;
     }
-    return self;
   }
-  return range_error(env, "the algorithm is not known");
+  return NULL;
 }
 
-/* The context of a direction, ready for a new nonce; NULL if OpenSSL fails. */
-static EVP_CIPHER_CTX *context_of(Key *key, bool is_sealing, const unsigned char *nonce) {
-  EVP_CIPHER_CTX **context = &key->contexts[is_sealing];
-  if (*context) return EVP_CipherInit_ex(*context, NULL, NULL, NULL, nonce, is_sealing) == 1 ? *context : NULL;
-  *context = EVP_CIPHER_CTX_new();
-  if (*context && EVP_CipherInit_ex(*context, key->cipher, NULL, key->bytes, nonce, is_sealing) == 1) return *context;
-  EVP_CIPHER_CTX_free(*context);
-  return *context = NULL;
+/* A context with the key and the nonce in the scratch; NULL if OpenSSL fails. */
+static EVP_CIPHER_CTX *context_of(Helper *helper, size_t algorithm, bool is_sealing, uint64_t number) {
+  Aead *aead = helper->aead;
+  Slot *slot = &aead->slots[algorithm][is_sealing][number % SLOT_COUNT];
+  const unsigned char *key = helper->scratch, *nonce = helper->scratch + NONCE;
+  bool is_ready;
+  if (slot->context) {
+    is_ready =
+        EVP_CipherInit_ex(slot->context, NULL, NULL, slot->number == number ? NULL : key, nonce, is_sealing) == 1;
+  } else {
+    EVP_CIPHER **cipher = &aead->ciphers[algorithm];
+    if (!*cipher) *cipher = EVP_CIPHER_fetch(NULL, ALGORITHMS[algorithm], NULL);
+    slot->context = *cipher ? EVP_CIPHER_CTX_new() : NULL;
+    is_ready = slot->context && EVP_CipherInit_ex(slot->context, *cipher, NULL, key, nonce, is_sealing) == 1;
+  }
+  slot->number = is_ready ? number : 0;
+  if (is_ready) return slot->context;
+  EVP_CIPHER_CTX_free(slot->context);
+  return slot->context = NULL;
 }
+
+typedef struct {
+  uint64_t algorithm, number, aad_length;
+  Bytes input, output;
+  Helper *helper;
+} Call;
 
 /* What seal and open have in common. Reads the arguments, and refuses what is not as it must be. */
-static bool read_call(napi_env env, napi_callback_info info, bool is_sealing, Key **key, Bytes arguments[4]) {
-  size_t argc = 4;
-  napi_value argv[4], self;
-  void *wrapped = NULL;
-  bool is_ours = false;
-  if (napi_get_cb_info(env, info, &argc, argv, &self, NULL) != napi_ok) return false;
-  if (napi_check_object_type_tag(env, self, &KEY_TAG, &is_ours) != napi_ok || !is_ours ||
-      napi_unwrap(env, self, &wrapped) != napi_ok)
-    return type_error(env, "this is no AeadKey"), false;
-  *key = wrapped;
-  for (int i = 0; i < 4; i++)
-    if (!bytes_of(env, argv[i], &arguments[i])) return type_error(env, "every argument must be a Uint8Array"), false;
-  const Bytes nonce = arguments[0], aad = arguments[1], input = arguments[2], output = arguments[3];
-  if (nonce.length != NONCE_LENGTH) return range_error(env, "a nonce has 12 bytes"), false;
-  if (aad.length > MAX_INPUT || input.length > MAX_INPUT) return range_error(env, "that is too long"), false;
+static bool read_call(napi_env env, napi_callback_info info, bool is_sealing, Call *call) {
+  size_t argc = 5;
+  napi_value argv[5];
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok) return false;
+  call->helper = helper_of(env);
+  if (!call->helper) return false;
+  if (!number_of(env, argv[0], ALGORITHM_COUNT, &call->algorithm))
+    return range_error(env, "the algorithm is not known"), false;
+  if (!number_of(env, argv[1], call->helper->aead->last_number + 1, &call->number) || call->number == 0)
+    return range_error(env, "no such key"), false;
+  if (!number_of(env, argv[2], SCRATCH_LENGTH - AAD + 1, &call->aad_length))
+    return range_error(env, "the additional data do not fit"), false;
+  if (!bytes_of(env, argv[3], &call->input) || !bytes_of(env, argv[4], &call->output))
+    return type_error(env, "input and output must be Uint8Arrays"), false;
+  const Bytes input = call->input, output = call->output;
+  if (input.length > MAX_INPUT) return range_error(env, "that is too long"), false;
   if (is_sealing ? output.length != input.length + TAG_LENGTH
                  : input.length < TAG_LENGTH || output.length != input.length - TAG_LENGTH)
     return range_error(env, "the output has a wrong length"), false;
@@ -129,16 +144,17 @@ static bool read_call(napi_env env, napi_callback_info info, bool is_sealing, Ke
   return true;
 }
 
-static napi_value seal(napi_env env, napi_callback_info info) {
-  Key *key;
-  Bytes bytes[4];
-  if (!read_call(env, info, true, &key, bytes)) return NULL;
-  const Bytes aad = bytes[1], plaintext = bytes[2], output = bytes[3];
+napi_value seal(napi_env env, napi_callback_info info) {
+  Call call;
+  if (!read_call(env, info, true, &call)) return NULL;
+  const Bytes plaintext = call.input, output = call.output;
+  const unsigned char *aad = call.helper->scratch + AAD;
   unsigned char *tag = output.data + plaintext.length;
   int length;
-  EVP_CIPHER_CTX *context = context_of(key, true, bytes[0].data);
+  EVP_CIPHER_CTX *context = context_of(call.helper, call.algorithm, true, call.number);
+  OPENSSL_cleanse(call.helper->scratch, KEY_LENGTH);
   const bool is_sealed =
-      context && (aad.length == 0 || EVP_CipherUpdate(context, NULL, &length, aad.data, (int)aad.length) == 1) &&
+      context && (call.aad_length == 0 || EVP_CipherUpdate(context, NULL, &length, aad, (int)call.aad_length) == 1) &&
       (plaintext.length == 0 ||
        EVP_CipherUpdate(context, output.data, &length, plaintext.data, (int)plaintext.length) == 1) &&
       EVP_CipherFinal_ex(context, tag, &length) == 1 &&
@@ -148,19 +164,20 @@ static napi_value seal(napi_env env, napi_callback_info info) {
   return failure(env, "OpenSSL could not seal");
 }
 
-static napi_value open_sealed(napi_env env, napi_callback_info info) {
-  Key *key;
-  Bytes bytes[4];
-  if (!read_call(env, info, false, &key, bytes)) return NULL;
-  const Bytes aad = bytes[1], sealed = bytes[2], output = bytes[3];
+napi_value open_sealed(napi_env env, napi_callback_info info) {
+  Call call;
+  if (!read_call(env, info, false, &call)) return NULL;
+  const Bytes sealed = call.input, output = call.output;
+  const unsigned char *aad = call.helper->scratch + AAD;
   unsigned char tag[TAG_LENGTH], rest[TAG_LENGTH];
   int length;
   napi_value result = NULL;
   memcpy(tag, sealed.data + output.length, TAG_LENGTH);
-  EVP_CIPHER_CTX *context = context_of(key, false, bytes[0].data);
+  EVP_CIPHER_CTX *context = context_of(call.helper, call.algorithm, false, call.number);
+  OPENSSL_cleanse(call.helper->scratch, KEY_LENGTH);
   const bool is_open =
       context && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG_LENGTH, tag) == 1 &&
-      (aad.length == 0 || EVP_CipherUpdate(context, NULL, &length, aad.data, (int)aad.length) == 1) &&
+      (call.aad_length == 0 || EVP_CipherUpdate(context, NULL, &length, aad, (int)call.aad_length) == 1) &&
       (output.length == 0 ||
        EVP_CipherUpdate(context, output.data, &length, sealed.data, (int)output.length) == 1) &&
       EVP_CipherFinal_ex(context, rest, &length) == 1;
@@ -168,16 +185,4 @@ static napi_value open_sealed(napi_env env, napi_callback_info info) {
   if (!is_open && output.length > 0) OPENSSL_cleanse(output.data, output.length);
   napi_get_boolean(env, is_open, &result);
   return result;
-}
-
-NAPI_MODULE_INIT() {
-  const napi_property_descriptor methods[] = {
-      {"seal", NULL, seal, NULL, NULL, NULL, napi_default_method, NULL},
-      {"open", NULL, open_sealed, NULL, NULL, NULL, napi_default_method, NULL},
-  };
-  napi_value class;
-  if (napi_define_class(env, "AeadKey", NAPI_AUTO_LENGTH, construct, NULL, 2, methods, &class) != napi_ok ||
-      napi_set_named_property(env, exports, "AeadKey", class) != napi_ok || !define_hmac(env, exports))
-    return NULL;
-  return exports;
 }

@@ -1,4 +1,4 @@
-/* What the parts of the native helper have in common: arguments from JavaScript, and errors. */
+/* What the parts of the native helper have in common: memory that JavaScript fills, its arguments, and errors. */
 #ifndef ATTESTED_TLS_HELPER_H
 #define ATTESTED_TLS_HELPER_H
 #define NAPI_VERSION 8
@@ -9,6 +9,20 @@
 #include <string.h>
 
 extern void OPENSSL_cleanse(void *ptr, size_t len);
+
+/* How much of what is short, and is asked for often, fits into the memory that JavaScript fills. An array of its own
+   would have to leave V8's heap first, which costs more than the cryptography. */
+enum { SCRATCH_LENGTH = 1024 };
+
+typedef struct Aead Aead;
+typedef struct Hmac Hmac;
+
+/* Of one thread. */
+typedef struct {
+  unsigned char *scratch;
+  Aead *aead;
+  Hmac *hmac;
+} Helper;
 
 typedef struct {
   unsigned char *data;
@@ -41,7 +55,29 @@ static inline bool bytes_of(napi_env env, napi_value value, Bytes *bytes) {
   return type == napi_uint8_array && (data != NULL || bytes->length == 0);
 }
 
-/* Adds `hmac` to the exports (hmac.c). @returns false, perhaps with an exception, if that cannot be */
-bool define_hmac(napi_env env, napi_value exports);
+/* A whole number from 0 to below `end`, which is 2^53 at most. What is missing is undefined, which is no number. */
+static inline bool number_of(napi_env env, napi_value value, uint64_t end, uint64_t *number) {
+  double given;
+  if (napi_get_value_double(env, value, &given) != napi_ok || !(given >= 0 && given < (double)end)) return false;
+  *number = (uint64_t)given;
+  return (double)*number == given;
+}
+
+static inline Helper *helper_of(napi_env env) {
+  void *helper = NULL;
+  if (napi_get_instance_data(env, &helper) != napi_ok || !helper) return failure(env, "the helper is not ready"), NULL;
+  return helper;
+}
+
+/* aead.c and hmac.c: the functions of each, and its state, which is NULL where there is no memory for it. */
+Aead *new_aead(void);
+void free_aead(Aead *aead);
+napi_value new_key(napi_env env, napi_callback_info info);
+napi_value forget(napi_env env, napi_callback_info info);
+napi_value seal(napi_env env, napi_callback_info info);
+napi_value open_sealed(napi_env env, napi_callback_info info);
+Hmac *new_hmac(void);
+void free_hmac(Hmac *hmac);
+napi_value hmac(napi_env env, napi_callback_info info);
 
 #endif

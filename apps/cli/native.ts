@@ -3,25 +3,25 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type AeadImplementation, aeadImplementation, nativeAeadFile } from 'attested-tls/crypto'
+import { type CryptoImplementation, cryptoImplementation, nativeHelperFile } from 'attested-tls/crypto'
 import { ExitCode, UsageError } from './exit-code.js'
 
 /*
  * The optional native helper: the C in native/, compiled where and when somebody asks for it, and never otherwise.
  */
 
-/** Says what seals records here, and why. @throws UsageError if ATTESTED_TLS_NATIVE asks for what cannot be had */
+/** Says what seals records and makes HMACs here, and why. @throws UsageError if ATTESTED_TLS_NATIVE asks for what cannot be had */
 export function nativeStatus(): ExitCode {
   const { name, reason, file } = used()
   process.stdout.write(
-    `records are sealed by ${name === 'native' ? 'the native helper' : name}: ${reason}\n  ${file}\n`,
+    `records and HMACs are made by ${name === 'native' ? 'the native helper' : name}: ${reason}\n  ${file}\n`,
   )
   return ExitCode.ok
 }
 
-function used(): AeadImplementation {
+function used(): CryptoImplementation {
   try {
-    return aeadImplementation()
+    return cryptoImplementation()
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
@@ -31,7 +31,7 @@ function used(): AeadImplementation {
  *  @throws UsageError if it cannot be compiled here, or does not work */
 export function buildNative({ output }: { readonly output?: string }): ExitCode {
   if (process.platform === 'win32') throw new UsageError('the native helper is for Linux and macOS')
-  const file = output === undefined ? nativeAeadFile : resolve(output)
+  const file = output === undefined ? nativeHelperFile : resolve(output)
   const unproven = `${file}.${process.pid}.node`
   try {
     mkdirSync(dirname(file), { recursive: true })
@@ -49,15 +49,15 @@ export function buildNative({ output }: { readonly output?: string }): ExitCode 
 
 /** Takes the helper away. */
 export function removeNative(): ExitCode {
-  const wasThere = existsSync(nativeAeadFile)
-  rmSync(nativeAeadFile, { force: true })
-  process.stdout.write(`${wasThere ? 'removed' : 'there is no'} ${nativeAeadFile}\n`)
+  const wasThere = existsSync(nativeHelperFile)
+  rmSync(nativeHelperFile, { force: true })
+  process.stdout.write(`${wasThere ? 'removed' : 'there is no'} ${nativeHelperFile}\n`)
   return ExitCode.ok
 }
 
 function compile(output: string): void {
   const compiler = process.env.CC || 'cc'
-  const sources = ['aead.c', 'hmac.c'].map(name => join(packageFolder(), 'native', name))
+  const sources = ['helper.c', 'aead.c', 'hmac.c'].map(name => join(packageFolder(), 'native', name))
   const args = [...FLAGS, ...(process.platform === 'darwin' ? MAC : LINUX), `-I${headers()}`, ...sources, '-o', output]
   process.stdout.write(`${[compiler, ...args].join(' ')}\n`)
   const { status, error } = spawnSync(compiler, args, { stdio: ['ignore', 'inherit', 'inherit'] })
@@ -76,8 +76,8 @@ const MAC = ['-bundle', '-undefined', 'dynamic_lookup']
 
 /** Loads it in another process, which compares it with node:crypto: what was built wrong may bring a process down. */
 function prove(file: string): void {
-  const script = `import { aeadImplementation } from ${JSON.stringify(import.meta.resolve('attested-tls/crypto'))}
-aeadImplementation()`
+  const script = `import { cryptoImplementation } from ${JSON.stringify(import.meta.resolve('attested-tls/crypto'))}
+cryptoImplementation()`
   const env = { ...process.env, ATTESTED_TLS_NATIVE: file }
   const args = ['--input-type=module', '--eval', script]
   const { status, stderr } = spawnSync(process.execPath, args, { env, encoding: 'utf8' })

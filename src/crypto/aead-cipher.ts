@@ -1,5 +1,5 @@
 import { type CipherGCMTypes, createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
-import { madeOutside } from '../bytes/index.js'
+import { EMPTY, madeOutside } from '../bytes/index.js'
 import type { AeadAlgorithm } from './aead-algorithm.js'
 import { secretKey } from './secret-key.js'
 
@@ -11,6 +11,8 @@ export interface AeadCipher {
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, output: Uint8Array, offset: number): void
   /** @param sealed 16 bytes or more   @param room for the plaintext, where `fillsRoom`   @returns null for any failure */
   open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, room?: Uint8Array): Uint8Array | null
+  /** Overwrites the key, as far as it can be. Nothing more is sealed or opened. */
+  wipe(): void
 }
 
 /** The AEADs of node:crypto. Sealing and opening are one native cipher each, and what comes out is one new buffer each:
@@ -18,7 +20,7 @@ export interface AeadCipher {
 export class NodeAeadCipher implements AeadCipher {
   readonly fillsRoom = false
   readonly #name: CipherGCMTypes
-  readonly #key: KeyObject | Uint8Array
+  #key: KeyObject | Uint8Array
 
   constructor(algorithm: AeadAlgorithm, key: Uint8Array) {
     // @types/node wants the GCM type for setAAD without a length; ChaCha20-Poly1305 behaves the same.
@@ -50,6 +52,12 @@ export class NodeAeadCipher implements AeadCipher {
     }
     // A plain view of Node's Buffer, whose `slice` does not mean what others' does.
     return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length)
+  }
+
+  wipe(): void {
+    if (this.#key instanceof Uint8Array) this.#key.fill(0)
+    // Which is no key of any of these.
+    this.#key = EMPTY
   }
 }
 

@@ -1,16 +1,16 @@
 import { type AeadAlgorithm, TAG_LENGTH } from './aead-algorithm.js'
 import type { AeadCipher } from './aead-cipher.js'
-import { chosenAead } from './aead-native.js'
+import { chosenImplementation } from './implementation.js'
 
 /** A key of an AEAD. */
 export class AeadKey {
   readonly algorithm: AeadAlgorithm
   readonly #cipher: AeadCipher
 
-  /** @param key `algorithm.keyLength` bytes, given away: they must not change */
+  /** @param key `algorithm.keyLength` bytes, given away: they must not change, but by `wipe` */
   constructor(algorithm: AeadAlgorithm, key: Uint8Array) {
     this.algorithm = algorithm
-    this.#cipher = chosenAead().cipherOf(algorithm, key)
+    this.#cipher = chosenImplementation().cipherOf(algorithm, key)
   }
 
   /** Whether `open` makes use of room that it is given; what has none of its own does. */
@@ -29,5 +29,10 @@ export class AeadKey {
    *  @returns the plaintext, otherwise in a buffer of its own; null for any failure, all alike */
   open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, room?: Uint8Array): Uint8Array | null {
     return sealed.length < TAG_LENGTH ? null : this.#cipher.open(nonce, aad, sealed, room)
+  }
+
+  /** Overwrites the key, where it is ours to overwrite. It is of no use afterwards. */
+  wipe(): void {
+    this.#cipher.wipe()
   }
 }

@@ -1,7 +1,7 @@
 import { type KeyObject, timingSafeEqual } from 'node:crypto'
 import { concat, EMPTY } from '../bytes/index.js'
-import { chosenAead } from './aead-native.js'
 import { type HashName, hashLength } from './hash.js'
+import { chosenImplementation } from './implementation.js'
 
 /** A key for HMAC (RFC 2104) and HKDF (RFC 5869): the secrets of a key schedule. */
 export class MacKey {
@@ -11,7 +11,7 @@ export class MacKey {
   /** @param bytes given away: kept as they are, so they must not change */
   constructor(hash: HashName, bytes: Uint8Array) {
     this.hash = hash
-    this.#key = chosenAead().hmac.keyOf(bytes)
+    this.#key = chosenImplementation().hmac.keyOf(bytes)
   }
 
   /** Overwrites the bytes, where they are ours to overwrite. The key is of no use afterwards. */
@@ -23,7 +23,7 @@ export class MacKey {
   /** HMAC-Hash(key, data).
    *  @returns Hash.length bytes, in a buffer of their own */
   mac(data: Uint8Array): Uint8Array {
-    return chosenAead().hmac.mac(this.hash, this.#usable(), data)
+    return chosenImplementation().hmac.mac(this.hash, this.#usable(), data)
   }
 
   /** HKDF-Expand (RFC 5869 §2.3) with this key as PRK.
@@ -57,7 +57,7 @@ export class MacKey {
  *  @param salt, ikm any length; a missing value is Hash.length zero bytes, as RFC 8446 §7.1 has it
  *  @returns Hash.length bytes, in a buffer of their own */
 export function hkdfExtract(hash: HashName, salt: Uint8Array | null, ikm: Uint8Array | null): Uint8Array {
-  const { hmac } = chosenAead()
+  const { hmac } = chosenImplementation()
   return hmac.mac(hash, hmac.keyOf(salt ?? ZEROS[hash]), ikm ?? ZEROS[hash])
 }
 const ZEROS: Readonly<Record<HashName, Uint8Array>> = {

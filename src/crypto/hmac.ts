@@ -1,5 +1,5 @@
 import { createHmac, type KeyObject } from 'node:crypto'
-import { type HashName, hashLength } from './hash.js'
+import type { HashName } from './hash.js'
 import { secretKey } from './secret-key.js'
 
 /** What makes HMACs (RFC 2104). */
@@ -14,20 +14,4 @@ export interface HmacMaker {
 export const nodeHmac: HmacMaker = {
   keyOf: secretKey,
   mac: (hash, key, data) => createHmac(hash, key).update(data).digest(),
-}
-
-/** The functions of native/hmac.c. */
-export type NativeHmac = Readonly<Record<HashName, (key: Uint8Array, data: Uint8Array, output: Uint8Array) => void>>
-
-/** By the native helper. */
-export function nativeHmac(functions: NativeHmac): HmacMaker {
-  return {
-    keyOf: bytes => bytes,
-    mac(hash, key, data) {
-      if (!(key instanceof Uint8Array)) throw new TypeError('the key is not in the form that `keyOf` gives')
-      const output = new Uint8Array(hashLength[hash])
-      functions[hash](key, data, output)
-      return output
-    },
-  }
 }

@@ -1,11 +1,11 @@
 export { AeadKey } from './aead.js'
 export { type AeadAlgorithm, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead-algorithm.js'
-export { type AeadImplementation, aeadImplementation, nativeAeadFile } from './aead-native.js'
 export { brotliCompression, zlibCompression } from './compression.js'
 export { rawEcdsaSignature } from './ecdsa.js'
 export { systemEntropy } from './entropy.js'
 export { fingerprint, type HashName, hash, hashLength, RunningHash } from './hash.js'
 export { equalSecrets, hkdfExtract, MacKey } from './hkdf.js'
+export { type CryptoImplementation, cryptoImplementation, nativeHelperFile } from './implementation.js'
 export { MaskKey, SAMPLE_LENGTH } from './mask.js'
 export { mlKem768, mlKem1024 } from './ml-kem.js'
 export {

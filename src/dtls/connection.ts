@@ -500,6 +500,7 @@ export class DtlsConnection extends Connection {
     this.#reassembly.clear()
     this.#acknowledgements.forget()
     this.#reader.clear()
+    this.#epochs.wipe()
   }
 }
 

@@ -52,6 +52,11 @@ export class OutgoingEpoch {
       : plain(type, sequenceNumber, content)
   }
 
+  /** Nothing more is written: the key is overwritten. */
+  wipe(): void {
+    this.#protection?.wipe()
+  }
+
   get #headerLength(): number {
     return 1 + this.#connectionId.length + 4
   }

@@ -34,4 +34,9 @@ export class OutgoingEpochs {
     const [first, ...others] = this.#epochs.filter(epoch => epoch.number >= number)
     if (first) this.#epochs = [first, ...others]
   }
+
+  /** Nothing more is written: the keys are overwritten. */
+  wipe(): void {
+    for (const epoch of this.#epochs) epoch.wipe()
+  }
 }

@@ -32,6 +32,11 @@ export class RecordProtection {
     for (let i = 0; i < field.length; i++) field[i] ^= mask[i]
   }
 
+  /** Nothing more is sealed or opened: the key is overwritten. */
+  wipe(): void {
+    this.#key.wipe()
+  }
+
   /** As in RFC 8446 §5.3; the epoch is no part of it (RFC 9147 §4). */
   #nonceOf(sequenceNumber: number): Uint8Array {
     const nonce = this.#nonce

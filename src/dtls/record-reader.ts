@@ -10,7 +10,7 @@ import { ReplayWindow } from './replay-window.js'
  *  dropped without a word (RFC 9147 §4.5.2): anyone can send datagrams. */
 export class RecordReader {
   /** The protected epochs whose records are taken, the newest last. */
-  #epochs: IncomingEpoch[] = []
+  #epochs: readonly IncomingEpoch[] = []
   readonly #early = new EarlyRecords<SealedRecord>()
   #takesPlain = true
   #lacksKeys = false
@@ -40,7 +40,7 @@ export class RecordReader {
    *  keys (RFC 9147 §8), and for a while after that. */
   protect(number: number, protection: RecordProtection, failureLimit: number): void {
     // Two bits of the epoch are sent, so that of four epochs in a row one would be taken for another.
-    this.#epochs = [...this.#epochs.slice(-2), new IncomingEpoch(number, protection, failureLimit)]
+    this.#keep([...this.#epochs.slice(-2), new IncomingEpoch(number, protection, failureLimit)])
   }
 
   /** How many bytes of records wait for their keys. */
@@ -70,15 +70,21 @@ export class RecordReader {
 
   /** Forgets the keys: the connection is over. */
   clear(): void {
-    this.#epochs = []
+    this.#keep([])
     this.#takesPlain = false
     this.#early.take()
+  }
+
+  /** Has these epochs from here on, and wipes the keys of the others. */
+  #keep(epochs: readonly IncomingEpoch[]): void {
+    for (const epoch of this.#epochs) if (!epochs.includes(epoch)) epoch.protection.wipe()
+    this.#epochs = epochs
   }
 
   /** The good records of a datagram, one by one: what is done with one may bring the keys of the next.
    *  @param now ms   @throws ProtocolError if a genuine record is not as it should be, or too many are not genuine */
   *read(datagram: Uint8Array, now: number): Generator<Record, void> {
-    this.#epochs = this.#epochs.filter(({ until }) => now < until)
+    this.#keep(this.#epochs.filter(({ until }) => now < until))
     this.#lacksKeys = false
     for (let rest = datagram; rest.length > 0; ) {
       const found = (rest[0] & 0b1110_0000) === 0b0010_0000 ? this.#findSealed(rest) : findPlain(rest)

@@ -69,6 +69,7 @@ export class TicketIssuer {
     this.#ownSince ??= now
     if (now - this.#ownSince < this.lifetimeSeconds * 1000) return
     this.#ownSince = now
+    for (const { aead } of this.#keys.slice(1)) aead.wipe()
     this.#keys = [toTicketKey(this.#entropy.bytes(TICKET_KEY_LENGTH)), ...this.#keys.slice(0, 1)]
   }
 }

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { aeadImplementation } from '../crypto/index.js'
+import { cryptoImplementation } from '../crypto/index.js'
 import type { SecureContextOptions, ServerOptions, TicketOptions } from './options.js'
 import type { SecureContext } from './secure-context.js'
 import { ServerPlan } from './server-plan.js'
@@ -19,7 +19,7 @@ export class Acceptor {
     this.#server = server
     this.#options = options
     this.#welcome = welcome
-    aeadImplementation() // throws if it is not to be had
+    cryptoImplementation() // throws if it is not to be had
     this.#plan = new ServerPlan(options, server)
   }
 

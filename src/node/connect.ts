@@ -1,5 +1,5 @@
 import { type NetConnectOpts, connect as netConnect, type Socket } from 'node:net'
-import { aeadImplementation } from '../crypto/index.js'
+import { cryptoImplementation } from '../crypto/index.js'
 import { MisuseError } from '../handshake/index.js'
 import { planClient } from './client-plan.js'
 import type { ConnectOptions } from './options.js'
@@ -14,7 +14,7 @@ export function connect(port: number, options?: ConnectOptions, listener?: () =>
 export function connect(path: string, options?: ConnectOptions, listener?: () => void): AttestedSocket
 export function connect(...args: readonly unknown[]): AttestedSocket {
   const { options, listener } = argumentsOf(args)
-  aeadImplementation() // throws if it is not to be had
+  cryptoImplementation() // throws if it is not to be had
   const plan = planClient(options)
   const socket = new AttestedSocket(options.socket ?? transportOf(options), plan, {
     ...(options.allowHalfOpen === undefined ? {} : { allowHalfOpen: options.allowHalfOpen }),

@@ -37,6 +37,11 @@ export class RecordProtection {
     return plaintext
   }
 
+  /** Nothing more is sealed or opened: the key is overwritten. */
+  wipe(): void {
+    this.#key.wipe()
+  }
+
   #advance(): void {
     const before = this.#sequenceNumber
     const after = before + 1

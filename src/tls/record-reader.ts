@@ -25,9 +25,10 @@ export class RecordReader {
   /** Where the next plaintext goes: behind the one before, so that what belongs together comes in one piece. */
   #room: Uint8Array = EMPTY
 
-  /** Keys for the records from here on.
+  /** Keys for the records from here on, which are given away; those before are wiped.
    *  @param takesPlainAlerts whether the peer may fail before it has its keys */
   protect(protection: RecordProtection, takesPlainAlerts: boolean): void {
+    this.#protection?.wipe()
     this.#protection = protection
     this.#takesPlainAlerts = takesPlainAlerts
     this.#earlyDataLeft = undefined
@@ -66,6 +67,7 @@ export class RecordReader {
 
   /** Forgets everything: the connection is over. */
   clear(): void {
+    this.#protection?.wipe()
     this.#protection = undefined
     this.#chunk = EMPTY
     this.#waiting = []

@@ -25,8 +25,9 @@ export class RecordWriter {
     this.#version = firstVersion
   }
 
-  /** Keys for the records from here on. */
+  /** Keys for the records from here on, which are given away; those before are wiped. */
   protect(protection: RecordProtection): void {
+    this.#protection?.wipe()
     this.#protection = protection
   }
 
@@ -42,6 +43,7 @@ export class RecordWriter {
 
   /** Forgets the keys: the connection is over. */
   clear(): void {
+    this.#protection?.wipe()
     this.#protection = undefined
   }
 

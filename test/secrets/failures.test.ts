@@ -208,7 +208,7 @@ describe('MACs and secrets', () => {
 
 /** Comparisons that look like one of secrets, and are none: the native helper is tried with values that everybody knows, and
  *  the binder of a CCA token is a hash of a public key. */
-const KNOWN: readonly string[] = ['src/crypto/aead-native.ts', 'src/evidence/cca/platform.ts']
+const KNOWN: readonly string[] = ['src/crypto/implementation.ts', 'src/evidence/cca/platform.ts']
 
 function flip(bytes: Uint8Array, at: number): Uint8Array {
   return bytes.with(at, (bytes[at] ?? 0) ^ 1)

@@ -7,10 +7,11 @@ import { EMPTY, equalBytes } from '../bytes/index.js'
 import { type AeadAlgorithm, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './aead-algorithm.js'
 import { type AeadCipher, NodeAeadCipher } from './aead-cipher.js'
 import { type HashName, hashLength } from './hash.js'
-import { type HmacMaker, type NativeHmac, nativeHmac, nodeHmac } from './hmac.js'
+import { type HmacMaker, nodeHmac } from './hmac.js'
+import { type NativeHelper, nativeCiphers, nativeHmac } from './native-helper.js'
 
 /** What seals and opens the records of this process, and makes the HMACs of its key schedules. */
-export interface AeadImplementation {
+export interface CryptoImplementation {
   readonly name: 'node:crypto' | 'native'
   /** Why it is that one, for people. */
   readonly reason: string
@@ -18,38 +19,38 @@ export interface AeadImplementation {
   readonly file: string
 }
 
-/** What seals and opens the records of this process, and why.
+/** What seals and opens the records of this process and makes its HMACs, and why.
  *  @throws Error if ATTESTED_TLS_NATIVE asks for what cannot be had */
-export function aeadImplementation(): AeadImplementation {
-  return chosenAead().implementation
+export function cryptoImplementation(): CryptoImplementation {
+  return chosenImplementation().implementation
 }
 
 /** What came of choosing. */
-export interface AeadChoice {
-  readonly implementation: AeadImplementation
+export interface Choice {
+  readonly implementation: CryptoImplementation
   readonly cipherOf: (algorithm: AeadAlgorithm, key: Uint8Array) => AeadCipher
   readonly hmac: HmacMaker
 }
 
 /** The choice of this process, made when the first key is. */
-export function chosenAead(): AeadChoice {
-  chosen ??= chooseAead(env[SETTING])
+export function chosenImplementation(): Choice {
+  chosen ??= chooseImplementation(env[SETTING])
   return chosen
 }
 
-let chosen: AeadChoice | undefined
+let chosen: Choice | undefined
 const SETTING = 'ATTESTED_TLS_NATIVE'
 
 /** Where the native helper is looked for, and built. */
-export const nativeAeadFile = fileURLToPath(
-  new URL(`../../native/build/aead.${platform}-${arch}.node`, import.meta.url),
+export const nativeHelperFile = fileURLToPath(
+  new URL(`../../native/build/helper.${platform}-${arch}.node`, import.meta.url),
 )
 
 /** Chooses what seals and opens: the helper if it was built and nobody refuses it, node:crypto otherwise.
  *  @param setting `off`: never the helper; `require`: nothing else; an absolute path: nothing but the helper there;
  *  undefined or empty: the helper if it stands at `file`   @throws Error if the setting is none of these, or asks for what
  *  cannot be had */
-export function chooseAead(setting: string | undefined, file = nativeAeadFile): AeadChoice {
+export function chooseImplementation(setting: string | undefined, file = nativeHelperFile): Choice {
   if (!setting) return existsSync(file) ? tried(file) : byNode('the native helper was not built', file)
   if (setting === 'off') return byNode(`${SETTING} is off`, file)
   if (setting === 'require') return demanded(file)
@@ -57,7 +58,7 @@ export function chooseAead(setting: string | undefined, file = nativeAeadFile): 
   throw new Error(`${SETTING} is \`off\`, \`require\`, an absolute path or not set, not \`${setting}\``)
 }
 
-function tried(file: string): AeadChoice {
+function tried(file: string): Choice {
   try {
     return byHelper(file)
   } catch (error) {
@@ -68,7 +69,7 @@ function tried(file: string): AeadChoice {
   }
 }
 
-function demanded(file: string): AeadChoice {
+function demanded(file: string): Choice {
   if (!existsSync(file)) throw new Error(`${SETTING} wants the native helper, but there is no ${file}`)
   try {
     return byHelper(file)
@@ -77,17 +78,18 @@ function demanded(file: string): AeadChoice {
   }
 }
 
-function byHelper(file: string): AeadChoice {
-  const module: NativeModule = createRequire(import.meta.url)(file)
-  compareWithNode(module)
-  return {
+function byHelper(file: string): Choice {
+  const helper: NativeHelper = createRequire(import.meta.url)(file)
+  const choice = {
     implementation: { name: 'native', reason: 'the native helper was built, and agrees with node:crypto', file },
-    cipherOf: (algorithm, key) => new NativeAeadCipher(module, algorithm, key),
-    hmac: nativeHmac(module.hmac),
-  }
+    cipherOf: nativeCiphers(helper),
+    hmac: nativeHmac(helper),
+  } as const
+  compareWithNode(choice)
+  return choice
 }
 
-function byNode(reason: string, file: string): AeadChoice {
+function byNode(reason: string, file: string): Choice {
   return {
     implementation: { name: 'node:crypto', reason, file },
     cipherOf: (algorithm, key) => new NodeAeadCipher(algorithm, key),
@@ -96,10 +98,10 @@ function byNode(reason: string, file: string): AeadChoice {
 }
 
 /** A helper that was built for something else must not come to seal anything. @throws Error if it differs */
-function compareWithNode(module: NativeModule): void {
+function compareWithNode({ cipherOf, hmac }: Choice): void {
   for (const algorithm of Object.values(aeadAlgorithms)) {
     const key = Uint8Array.from({ length: algorithm.keyLength }, (_, i) => i + 1)
-    const ciphers = [new NodeAeadCipher(algorithm, key), new NativeAeadCipher(module, algorithm, key)]
+    const ciphers = [new NodeAeadCipher(algorithm, key), cipherOf(algorithm, key)]
     // Twice, as the second time the helper uses what it has made before.
     for (const nonce of [new Uint8Array(NONCE_LENGTH).fill(1), new Uint8Array(NONCE_LENGTH).fill(2)]) {
       const [expected = EMPTY, actual = EMPTY] = ciphers.map(cipher => {
@@ -113,12 +115,11 @@ function compareWithNode(module: NativeModule): void {
       if (!isSame || !isOpened || !isRefused) throw new Error(`it does not agree with node:crypto on ${algorithm.name}`)
     }
   }
-  const hmac = nativeHmac(module.hmac)
   for (const hash of HASHES) {
     // Keys of no bytes, of less than a block, and of more than one.
     for (const key of [EMPTY, new Uint8Array(hashLength[hash]).fill(1), new Uint8Array(200).fill(2)]) {
       const expected = nodeHmac.mac(hash, nodeHmac.keyOf(key), SAMPLE)
-      if (!equalBytes(expected, hmac.mac(hash, key, SAMPLE))) {
+      if (!equalBytes(expected, hmac.mac(hash, hmac.keyOf(key), SAMPLE))) {
         throw new Error(`it does not agree with node:crypto on HMAC with ${hash}`)
       }
     }
@@ -129,36 +130,3 @@ const HASHES: readonly HashName[] = ['sha256', 'sha384', 'sha512']
 const HEADER = Uint8Array.of(23, 3, 3, 0, 55)
 /** No whole number of blocks. */
 const SAMPLE = new Uint8Array(39).fill(7)
-
-/** A native key, as native/aead.c makes it. */
-interface NativeKey {
-  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, output: Uint8Array): void
-  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, output: Uint8Array): boolean
-}
-
-/** What the file of the native helper exports. */
-interface NativeModule {
-  readonly AeadKey: new (algorithm: string, key: Uint8Array) => NativeKey
-  readonly hmac: NativeHmac
-}
-
-/** The AEADs of the OpenSSL in this Node, called by the native helper: one context for all nonces, and no memory made for
- *  what comes out. */
-class NativeAeadCipher implements AeadCipher {
-  readonly fillsRoom = true
-  readonly #key: NativeKey
-
-  constructor(module: NativeModule, algorithm: AeadAlgorithm, key: Uint8Array) {
-    this.#key = new module.AeadKey(algorithm.name, key)
-  }
-
-  seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, output: Uint8Array, offset: number): void {
-    this.#key.seal(nonce, aad, plaintext, output.subarray(offset, offset + plaintext.length + TAG_LENGTH))
-  }
-
-  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array, room?: Uint8Array): Uint8Array | null {
-    const length = sealed.length - TAG_LENGTH
-    const plaintext = room ? room.subarray(0, length) : new Uint8Array(length)
-    return this.#key.open(nonce, aad, sealed, plaintext) ? plaintext : null
-  }
-}
