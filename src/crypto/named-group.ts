@@ -86,9 +86,16 @@ class X25519Share implements KeyShare {
       throw new KeyExchangeError('the x25519 share has small order')
     }
     // RFC 7748 §6.1 with RFC 8446 §7.4.2: the all-zero secret MUST be refused.
-    if (secret.every(byte => byte === 0)) throw new KeyExchangeError('the x25519 share has small order')
+    if (isZero(secret)) throw new KeyExchangeError('the x25519 share has small order')
     return secret
   }
+}
+
+/** In the same time, whatever it is. */
+function isZero(secret: Uint8Array): boolean {
+  let bits = 0
+  for (const byte of secret) bits |= byte
+  return bits === 0
 }
 
 interface X25519Pair {

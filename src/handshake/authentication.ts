@@ -93,20 +93,27 @@ export function* recheckPeer(
     if (!isEngineType(certificateType)) {
       // Whether it is still good is for the plug to say, which keeps its own record.
       const publicKey = PublicKey.fromSpki(first)
-      return { peer: { ...NOT_SHOWN, certificateType, chain, publicKey, authorizationError: undefined } }
+      return { peer: notShown(certificateType, chain, publicKey, undefined) }
     }
     const authentication = { certificateType, entries }
     const authorizationError = yield* complaintOf(check, authentication, true)
     const publicKey = publicKeyOf(authentication)
-    return { peer: { ...NOT_SHOWN, certificateType, chain, publicKey, authorizationError } }
+    return { peer: notShown(certificateType, chain, publicKey, authorizationError) }
   } catch (error) {
     if (error instanceof CertificateError || error instanceof ProtocolError) return null
     throw error
   }
 }
 
-/** What a peer shows only where it authenticates anew. */
-const NOT_SHOWN = { signatureScheme: undefined, ocspResponse: undefined }
+/** Who a peer is that has shown it before, and shows nothing now. */
+function notShown(
+  certificateType: number,
+  chain: readonly Uint8Array[],
+  publicKey: PublicKey,
+  authorizationError: Error | undefined,
+): PeerIdentity {
+  return { certificateType, chain, publicKey, signatureScheme: undefined, ocspResponse: undefined, authorizationError }
+}
 
 /** Why the credential is not good, if that is only to be reported. @throws what the check throws otherwise */
 function* complaintOf(check: PeerCheck, peer: Authentication, isResumption: boolean): Step<Error | undefined> {

@@ -301,7 +301,11 @@ export function expandLabel(
   if (length > size) return secret.expand(info.subarray(0, -1), length)
   // RFC 5869 §2.3: the first block is HMAC(PRK, info || 0x01), and one block is all that the key schedule asks for.
   const block = secret.mac(info)
-  return length === size ? block : block.subarray(0, length)
+  if (length === size) return block
+  // Not a part of it, for which V8 would move the block out of its heap.
+  const output = block.slice(0, length)
+  block.fill(0)
+  return output
 }
 
 /** RFC 8446 §7.1 wants 7 bytes of label or more, but an exporter's may be empty. */

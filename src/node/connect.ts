@@ -37,7 +37,7 @@ function argumentsOf(args: readonly unknown[]): {
   let listener: (() => void) | undefined
   for (const [i, arg] of args.entries()) {
     if (typeof arg === 'function') listener = arg as () => void
-    else if (typeof arg === 'object' && arg !== null) options = { ...options, ...(arg as ConnectOptions) }
+    else if (typeof arg === 'object' && arg !== null) options = i === 0 ? arg : { ...options, ...arg }
     else if (typeof arg === 'number' || (i === 0 && /^\d+$/.test(String(arg))))
       options = { ...options, port: Number(arg) }
     else if (typeof arg === 'string') options = { ...options, ...(i === 0 ? { path: arg } : { host: arg }) }
@@ -47,14 +47,24 @@ function argumentsOf(args: readonly unknown[]): {
 
 /** A connection of the network. */
 function transportOf(options: ConnectOptions): Socket {
-  const { port, path, host, lookup, family, localAddress, localPort, keepAlive, keepAliveInitialDelay } = options
+  const { port, path } = options
   if (port === undefined && !path) throw new MisuseError('`connect` needs a `port`, a `path` or a `socket`')
-  const given = { port, host, lookup, family, localAddress, localPort, keepAlive, keepAliveInitialDelay }
-  const where = path ? { path } : Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  const where: Record<string, unknown> = { noDelay: true, ...options.net }
+  // What is not given leaves what `net` says.
+  for (const name of path ? PATH_OPTIONS : PORT_OPTIONS) if (options[name] !== undefined) where[name] = options[name]
   // The fields come from options of the same names and types.
-  return netConnect({
-    noDelay: options.noDelay ?? true,
-    ...options.net,
-    ...where,
-  } as NetConnectOpts)
+  return netConnect(where as unknown as NetConnectOpts)
 }
+
+const PATH_OPTIONS = ['path', 'noDelay'] as const
+const PORT_OPTIONS = [
+  'port',
+  'host',
+  'lookup',
+  'family',
+  'localAddress',
+  'localPort',
+  'keepAlive',
+  'keepAliveInitialDelay',
+  'noDelay',
+] as const

@@ -340,7 +340,19 @@ export class AttestedSocket extends TransportSocket {
     // While the handshake waits there may be unread bytes that explain the end.
     if (this.#hasTransportEnded && !connection.pause) connection.receiveEnd()
     this.#writeEarlyData(connection)
-    this.#flush(connection)
+    try {
+      this.#tell(connection)
+    } finally {
+      // Last: what a listener wrote has left with it, in one system call. Who destroyed the socket has said goodbye.
+      if (!this.destroyed) this.#flush(connection)
+    }
+    if (this.destroyed) return
+    this.#await(connection)
+    this.#steer()
+  }
+
+  /** Tells the application what has happened. */
+  #tell(connection: TlsConnection): void {
     let data: Uint8Array | undefined
     for (let event = connection.nextEvent(); event; event = connection.nextEvent()) {
       // What lies together is handed on together: every piece has its price in a stream.
@@ -353,9 +365,6 @@ export class AttestedSocket extends TransportSocket {
     }
     if (data) this.#push(data)
     this.#tellOfRenewals()
-    if (this.destroyed) return
-    this.#await(connection)
-    this.#steer()
   }
 
   #tellOfRenewals(): void {
@@ -497,10 +506,11 @@ export class AttestedSocket extends TransportSocket {
   /** What has to be said before the transport is ended. */
   #sayGoodbye(error: Error | null): void {
     const { connection } = this.#begun ?? {}
-    if (!connection || connection.state === 'closed') return
+    if (!connection) return
     // If all that was written has been sent, the end is one (RFC 8446 §6.1). Otherwise the peer is to see that it was
     // cut short.
     if (connection.state === 'handshake' || (!error && this.#writes.isEmpty)) connection.close()
+    // Also what it has said itself of an error.
     this.#flush(connection)
     // Whoever still waits on our behalf need not; nothing of this is sent any more.
     connection.fail(error ?? destroyed())

@@ -22,7 +22,9 @@ export class Parts {
     this.#left -= length
     for (let missing = length; missing > 0; ) {
       const part = this.#parts[this.#index]
-      const piece = part.subarray(this.#offset, this.#offset + missing)
+      // Most are read whole; a part of one that is short would have to be moved out of V8's heap first.
+      const isWhole = this.#offset === 0 && part.length <= missing
+      const piece = isWhole ? part : part.subarray(this.#offset, this.#offset + missing)
       output.set(piece, at + length - missing)
       missing -= piece.length
       this.#offset += piece.length

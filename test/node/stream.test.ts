@@ -79,18 +79,41 @@ describe('data', () => {
   test('corked together leaves in one piece', async t => {
     const [near, far] = duplexPair()
     const { server, client } = await over(t, near, far)
-    let writes = 0
-    const { write } = near
-    near.write = ((...args: Parameters<Duplex['write']>) => {
-      writes++
-      return write.apply(near, args)
-    }) as Duplex['write']
+    const writes = writesOf(near)
     client.cork()
     for (let i = 0; i < 100; i++) client.write(`line ${i}\n`)
     client.uncork()
     await once(server, 'readable')
-    assert.equal(writes, 1)
+    assert.equal(writes(), 1)
     assert.equal(String(server.read()).split('\n').length, 101)
+  })
+
+  for (const [when, write] of [
+    ['before the handshake is complete', (socket: AttestedSocket) => socket.write('request')],
+    ["in 'secureConnect'", (socket: AttestedSocket) => socket.once('secureConnect', () => socket.write('request'))],
+  ] as const) {
+    test(`that is written ${when} leaves with the end of the handshake`, async t => {
+      const [near, far] = duplexPair()
+      const writes = writesOf(near)
+      const { server } = await over(t, near, far, write)
+      if (server.readableLength === 0) await once(server, 'readable')
+      assert.equal(String(server.read()), 'request')
+      // ClientHello; Finished and the request.
+      assert.equal(writes(), 2)
+    })
+  }
+
+  test("that a server writes in 'secureConnection' leaves with the tickets", async t => {
+    const [near, far] = duplexPair()
+    const writes = writesOf(far)
+    const listener = createServer(serverOptions, socket => socket.write('welcome'))
+    listener.emit('connection', far)
+    const client = connect({ socket: near, ...clientOptions })
+    t.after(() => client.destroy())
+    const [welcome] = await once(client, 'data')
+    assert.equal(String(welcome), 'welcome')
+    // ServerHello...Finished; tickets and the welcome.
+    assert.equal(writes(), 2)
   })
 
   test('survives any number of key updates', async t => {
@@ -217,4 +240,15 @@ function transportOf(socket: AttestedSocket): Duplex {
 
 async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise(resolve => setImmediate(resolve))
+}
+
+/** Counts what is written into a stream. */
+function writesOf(stream: Duplex): () => number {
+  let writes = 0
+  const { write } = stream
+  stream.write = ((...args: Parameters<Duplex['write']>) => {
+    writes++
+    return write.apply(stream, args)
+  }) as Duplex['write']
+  return () => writes
 }
