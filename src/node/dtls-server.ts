@@ -189,7 +189,7 @@ export class DtlsServer extends EventEmitter {
       isOpen = true
       this.emit('secureConnection', socket)
     })
-    socket.on('keylog', line => this.emit('keylog', line, socket))
+    if (this.listenerCount('keylog') > 0) socket.on('keylog', line => this.emit('keylog', line, socket))
     socket.on('error', error => {
       if (!isOpen) this.emit('clientError', error, socket)
     })

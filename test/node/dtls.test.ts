@@ -71,6 +71,21 @@ describe('DTLS over the loopback interface', () => {
     assert.equal(a, b)
   })
 
+  test('tells of secrets where somebody listens, and nowhere else', async t => {
+    const listener = await listen(t)
+    const connected = () => Promise.all([once(listener, 'secureConnection'), dialled()])
+    const dialled = () => once(dial(t, listener.address().port), 'secureConnect')
+    const [[unheard]] = await connected()
+    assert.equal(unheard.listenerCount('keylog'), 0)
+    const lines: string[] = []
+    listener.on('keylog', (line, socket) => {
+      assert.ok(socket.encrypted)
+      lines.push(String(line))
+    })
+    await connected()
+    assert.ok(lines.some(line => /^SERVER_TRAFFIC_SECRET_0 [0-9a-f]{64} [0-9a-f]+\n$/.test(line)))
+  })
+
   test('keeps what is sent before the handshake is complete, in bounds, and says what it drops', async t => {
     const listener = await listen(t)
     const client = dial(t, listener.address().port, { queueLength: 2 })
