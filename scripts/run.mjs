@@ -142,7 +142,7 @@ const TEST_TIMEOUT = 600_000
 
 /** The compiled tests under the given paths. The sources decide, so a test that was removed does not live on in build/. */
 function testFiles(paths) {
-  const all = [...filesUnder('test'), ...filesUnder('fuzz')].filter(file => file.endsWith('.test.ts'))
+  const all = ['test', 'fuzz', 'soak'].flatMap(filesUnder).filter(file => file.endsWith('.test.ts'))
   const wanted = paths.map(path => relative(ROOT, resolve(process.env.INIT_CWD ?? process.cwd(), path)))
   for (const path of wanted) {
     if (!all.some(file => isUnder(file, path))) throw new Failure(`No test stands at or under ${path}.`, 2)

@@ -9,6 +9,9 @@ const ca = makeRoot({ name: 'Soak CA' })
 const server = ca.issue({ subject: 'localhost', dnsNames: ['localhost'] })
 const client = ca.issue({ subject: 'client', extendedKeyUsage: ['clientAuth'] })
 
+/** ms: how long anything may take where it matters what is left of connections, and not how busy the machine is. */
+export const PATIENCE = 600_000
+
 /** The options of a server. */
 export const serverOptions = { cert: server.pem, key: server.keyPem }
 /** Those of a client that shows no certificate, and of one that does. */
@@ -39,7 +42,12 @@ export function attested(profile: 'draft08' | 'hardened'): {
     dangerouslyTrustSimulatedPlatforms: true,
     warn: () => {},
   })
-  return { server: { profile, attester }, client: { profile, verifier } }
+  const timeouts = { attester: PATIENCE, verifier: PATIENCE, peer: PATIENCE, renewal: PATIENCE }
+  const common = {
+    timeouts,
+    ...(profile === 'hardened' ? { profile } : { profile, acceptDraft08Risks: ['relay'] as const, warn: () => {} }),
+  }
+  return { server: { ...common, attester }, client: { ...common, verifier } }
 }
 
 /** Listens on a free port of the loopback interface. */

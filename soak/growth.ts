@@ -28,8 +28,8 @@ export class Growth {
 
   /** @param emitters that outlive what is repeated, and may not gather listeners */
   static async watching(emitters: readonly (EventEmitter | EventTarget)[]): Promise<Growth> {
-    // What was opened in preparation may still be closing.
-    await pause(100)
+    // What was opened in preparation may still be closing, or about to acknowledge.
+    await pause(500)
     return new Growth(emitters)
   }
 

@@ -1,8 +1,9 @@
 import { fork } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { type Outcome, report } from './report.js'
-import type { Finding, Scenario } from './scenario.js'
+import { type Outcome, withOutcome } from './report.js'
+import type { Found } from './run-scenario.js'
+import type { Scenario } from './scenario.js'
 import { scenarioNamed, scenarios } from './scenarios.js'
 
 /* Does the same for long, or with many, and measures whether what has to hold does. The exit code says so too. */
@@ -11,7 +12,8 @@ const USAGE = `npm run soak -- [--scale F] [--write FILE] [name …]
 
   --scale F      multiplies all sizes (1): 0.01 takes some minutes
   --minutes M    ends what can be ended early after so many minutes each, and says how far it came
-  --write FILE   writes what was measured to a file, with the machine's description
+  --write FILE   writes what was measured into a report, with the machine's description, in place of what it says of the
+                 same scenarios
   names          ${scenarios.map(({ name }) => name).join(' ')}; all unless said`
 
 async function main(): Promise<number> {
@@ -40,11 +42,16 @@ async function main(): Promise<number> {
       console.log(`  ${holds ? ' ' : '✗'} ${what.padEnd(42)} ${value.padStart(16)}  ${limit}`)
     }
     if (outcome.failure) console.log(`  ✗ ${outcome.failure}`)
-    console.log(`    ${Math.round(outcome.seconds)} s`)
+    console.log(`    ${Math.round(outcome.seconds)} s, ${Math.round(outcome.processorSeconds)} s of a processor`)
     // What has been measured by now is kept, should the rest not come to its end.
-    if (values.write) writeFileSync(values.write, report(outcomes, scale))
+    if (values.write) write(values.write, outcome)
   }
   return outcomes.every(({ findings, failure }) => !failure && findings.every(({ holds }) => holds)) ? 0 : 1
+}
+
+function write(file: string, outcome: Outcome): void {
+  const names = scenarios.map(({ name }) => name)
+  writeFileSync(file, withOutcome(existsSync(file) ? readFileSync(file, 'utf8') : '', outcome, names))
 }
 
 /** Runs a scenario in a process of its own. */
@@ -53,18 +60,18 @@ async function measured(scenario: Scenario, scale: number, minutes: string): Pro
   const child = fork(new URL('run-scenario.js', import.meta.url), [scenario.name, String(scale), minutes], {
     execArgv: ['--expose-gc', '--enable-source-maps'],
   })
-  const { findings, failure } = await new Promise<Omit<Outcome, 'scenario' | 'seconds'>>(resolve => {
-    let findings: readonly Finding[] | undefined
-    child.on('message', (message: { readonly progress?: string; readonly findings?: readonly Finding[] }) => {
-      if (message.progress) console.log(`    ${message.progress}`)
-      findings ??= message.findings
+  const came = await new Promise<Pick<Outcome, 'findings' | 'failure' | 'processorSeconds'>>(resolve => {
+    let found: Found | undefined
+    child.on('message', (message: { readonly progress: string } | Found) => {
+      if ('progress' in message) console.log(`    ${message.progress}`)
+      else found = message
     })
     child.on('exit', code => {
-      if (findings) resolve({ findings, failure: undefined })
-      else resolve({ findings: [], failure: `its process ended with ${code}, and found nothing` })
+      if (found) resolve({ ...found, failure: undefined })
+      else resolve({ findings: [], failure: `its process ended with ${code}, and found nothing`, processorSeconds: 0 })
     })
   })
-  return { scenario, findings, failure, seconds: (performance.now() - start) / 1000 }
+  return { scenario, scale, ...came, seconds: (performance.now() - start) / 1000 }
 }
 
 try {

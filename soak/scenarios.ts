@@ -5,6 +5,7 @@ import { floodOfDatagrams } from './scenarios/flood-of-datagrams.js'
 import { floodOfHellos } from './scenarios/flood-of-hellos.js'
 import { handshakes } from './scenarios/handshakes.js'
 import { idle } from './scenarios/idle.js'
+import { renewals } from './scenarios/renewals.js'
 import { stalledDatagrams } from './scenarios/stalled-datagrams.js'
 import { stalledHandshakes } from './scenarios/stalled-handshakes.js'
 import { stalledPeers } from './scenarios/stalled-peers.js'
@@ -18,6 +19,7 @@ export const scenarios: readonly Scenario[] = [
   floodOfDatagrams,
   idle,
   datagrams,
+  renewals,
   handshakes,
   data,
 ]

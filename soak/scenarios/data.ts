@@ -20,7 +20,6 @@ export const data: Scenario = {
     let moved = 0
     let wrong = 0
     const start = performance.now()
-    const cpu = process.cpuUsage()
     for (let round = 0; round < rounds && course.hasTime(); round++) {
       wrong += await pour(server, port, ROUND, bytes => {
         moved += bytes
@@ -28,14 +27,12 @@ export const data: Scenario = {
       course.tell(`${moved / 1e9} GB`)
     }
     const seconds = (performance.now() - start) / 1000
-    const { user, system } = process.cpuUsage(cpu)
     const findings = await growth.findings()
     server.close()
     return [
       done('gigabytes', moved / 1e9, (rounds * ROUND * CONNECTIONS * 2) / 1e9, course),
       exactly('bytes that were wrong, or out of place', wrong, 0),
       told('rate', moved / 1e6 / seconds, 'MB/s'),
-      told('processor time', (user + system) / 1e6, 's'),
       ...findings,
     ]
   },

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type DtlsSocket } from 'attested-tls/dtls'
-import { clientOptions, inLanes, serverOptions } from '../ends.js'
+import { clientOptions, inLanes, PATIENCE, serverOptions } from '../ends.js'
 import { Growth } from '../growth.js'
 import { exactly, type Scenario, scaled } from '../scenario.js'
 
@@ -10,7 +10,9 @@ export const datagrams: Scenario = {
   invariant: '20,000 DTLS connections in one process leave no memory, handle, listener or association',
   async run(scale, { tell }) {
     const signal = new AbortController().signal
-    const server = createServer(serverOptions, socket => socket.on('message', message => socket.send(message)))
+    const server = createServer({ ...serverOptions, handshakeTimeout: PATIENCE }, socket =>
+      socket.on('message', message => socket.send(message)),
+    )
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     const growth = await Growth.watching([signal, process, server])
@@ -19,7 +21,7 @@ export const datagrams: Scenario = {
     const { port } = server.address()
     const shakeHands = async () => {
       try {
-        await echo(connect({ ...clientOptions, port, signal }))
+        await echo(connect({ ...clientOptions, port, signal, handshakeTimeout: PATIENCE }))
       } catch (error) {
         failed++
         tell(`a handshake failed: ${String(error)}`)
@@ -43,9 +45,16 @@ export const datagrams: Scenario = {
   },
 }
 
-/** Completes a handshake, has something echoed, and closes. UDP may lose what is sent, so it is sent until it is back. */
+/** Completes a handshake, has something echoed, and closes. */
 export async function echo(socket: DtlsSocket): Promise<void> {
   await once(socket, 'secureConnect')
+  await echoed(socket)
+  socket.close()
+  if (!socket.destroyed) await once(socket, 'close')
+}
+
+/** Has something echoed. UDP may lose what is sent, so it is sent until it is back. */
+export async function echoed(socket: DtlsSocket): Promise<void> {
   const answered = once(socket, 'message')
   const ask = () => {
     if (!socket.destroyed) socket.send('ping')
@@ -53,6 +62,4 @@ export async function echo(socket: DtlsSocket): Promise<void> {
   ask()
   const repeat = setInterval(ask, 200)
   await answered.finally(() => clearInterval(repeat))
-  socket.close()
-  if (!socket.destroyed) await once(socket, 'close')
 }

@@ -7,6 +7,7 @@ import {
   inLanes,
   mutualClientOptions,
   mutualServerOptions,
+  PATIENCE,
   portOf,
   serverOptions,
 } from '../ends.js'
@@ -33,6 +34,7 @@ export const handshakes: Scenario = {
         const socket = connect({
           ...kind.client,
           port: kind.port,
+          handshakeTimeout: PATIENCE,
           signal,
           ...(kind.session && { session: kind.session }),
         })
@@ -48,7 +50,8 @@ export const handshakes: Scenario = {
       if (++complete % 10_000 === 0) tell(`${complete} connections`)
     }
     const count = scaled(100_000, scale, 200)
-    // As many as it takes to fill the cache of certificates: under the profile `hardened` each connection has one of its own.
+    // As many as it takes to fill the memory of nonces, which has room for 1024 of each Verifier, and to have compiled what is
+    // compiled for being done often.
     await inLanes(8, Math.max(1000, count / 8), shakeHands)
     await growth.begin()
     complete = 0
@@ -92,7 +95,7 @@ function makeKinds(): readonly Kind[] {
 }
 
 async function listening(kind: Kind): Promise<Kind & { readonly server: AttestedServer; readonly port: number }> {
-  const server = createServer(kind.serverOptions, socket => {
+  const server = createServer({ ...kind.serverOptions, handshakeTimeout: PATIENCE }, socket => {
     socket.on('error', () => socket.destroy())
     socket.pipe(socket)
   })
