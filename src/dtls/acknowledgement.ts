@@ -59,8 +59,14 @@ export class Acknowledgements {
   /** Has the peer told soon of what it has not been told of yet.
    *  @param interval of retransmissions; RFC 9147 §7.1 has the rest of a flight be waited for a quarter of it */
   schedule(now: number, interval: number): void {
-    const unreported = this.#numbers.length - this.#reported
-    if (unreported > 0) this.#wait(now, unreported < MAX_NUMBERS ? interval / 4 : interval / 16)
+    if (this.#reported < this.#numbers.length) this.#wait(now, this.#isOverfull ? interval / 16 : interval / 4)
+  }
+
+  /** Whether a flight has brought as many records as one ACK names, and none of them has been in one. Records of different
+   *  epochs are of different flights, the last message of each being its key_update (RFC 9147 §8). */
+  get #isOverfull(): boolean {
+    const [oldest] = this.#numbers
+    return this.#reported === 0 && this.#numbers.length === MAX_NUMBERS && oldest?.epoch === this.#numbers.at(-1)?.epoch
   }
 
   /** Has the peer told at once: its flight is complete, and nothing waits for what one ACK has no room for. */
