@@ -14,7 +14,7 @@ export interface Outcome {
 }
 
 /** One connection with the runner, from the first byte to the last.
- *  @param retry the flags that count once early data was rejected   @throws what is not as it should be */
+ *  @param retry the flags that count for a client once its early data was rejected   @throws what is not as it should be */
 export async function exchange(
   flags: Flags,
   retry: Flags,
@@ -25,7 +25,8 @@ export async function exchange(
   let passTime: (by: number) => void = () => {}
   const credentials = new Credentials(flags, () => passTime(flags.number('-private-key-delay-ms') ?? 0))
   let connection: TlsConnection | undefined
-  const current = () => (connection?.earlyData === 'rejected' ? retry : flags)
+  const isClient = !flags.has('-server')
+  const current = () => (isClient && connection?.earlyData === 'rejected' ? retry : flags)
   const maxContent = flags.number('-max-send-fragment')
   const records = maxContent === undefined ? {} : { maxContent }
   if (flags.has('-dtls')) {

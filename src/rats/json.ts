@@ -115,5 +115,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 
 function numberOf(value: number): CborValue {
   if (!Number.isFinite(value)) throw new MessageError('ERR_RATS_JSON', 'a number is too large')
-  return Number.isSafeInteger(value) ? value : new Float(value)
+  if (!Number.isSafeInteger(value)) return new Float(value)
+  // Whole numbers have one zero, as in CBOR; JSON can spell another.
+  return value === 0 ? 0 : value
 }

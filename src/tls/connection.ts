@@ -251,6 +251,7 @@ export class TlsConnection extends Connection {
   }
 
   skipEarlyData(): void {
+    this.#earlyData = 'rejected'
     this.#reader.skipEarlyData()
   }
 

@@ -140,6 +140,14 @@ describe('a manifest', () => {
     assert.throws(() => contentsOf('tag:example.org,2026:mine', triples), { code: 'ERR_RATS_PROFILE' })
   })
 
+  test('of a profile whose name is no name is refused in a sentence that people can read', () => {
+    const triples = map([[0, [[classOf(bytes(implementation)), [component('psa.software-component', 1)]]]]])
+    assert.throws(
+      () => contentsOf(`tag:\u001b[2J\u202e`, triples),
+      ({ message }: Error) => /profile tag:\?\[2J\?,/.test(message) && message.length < 200,
+    )
+  })
+
   test('is refused where it speaks of what no platform tells', () => {
     const environment = classOf(bytes(implementation), [[2, bytes(implementation)]])
     forbids(PROFILES.psa, map([[0, [[environment, [component('psa.software-component', 1)]]]]]), /group/)

@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto'
 import type { CommonOptions, ConnectOptions, ServerOptions } from '#src/node/index.js'
 import type { PkiKey } from '../support/pki.js'
 
@@ -26,6 +27,12 @@ export interface Case {
   /** Who replaces its keys, half way through the data; the other has to do so too. */
   readonly keyUpdate?: 'ours' | 'theirs'
   readonly isPsk?: boolean
+  /** The second connection sends half of what it has to say along with its ClientHello (RFC 8446 §2.3): what becomes of that.
+   *  Refused: the server does not want it, or, of others' servers, takes it once and not with the same ticket again. Retried:
+   *  the server asks for another key share, and so takes none. */
+  readonly earlyData?: 'accepted' | 'refused' | 'retried'
+  /** Whether certificates have much in them that can be compressed; they have to arrive with much less. */
+  readonly isCompressed?: boolean
   /** How many bytes go from the client to the server and back. */
   readonly length: number
   /** How many bytes are written at once, and so into one record, by us and by peers that can be told. */
@@ -84,14 +91,52 @@ export const cases: readonly Case[] = [
   },
   { ...USUAL, name: 'resumption', isCore: true, isResumed: true },
   { ...USUAL, name: 'resumption with a client certificate', isResumed: true, clientKey: 'p256' },
+  {
+    ...USUAL,
+    name: 'early data',
+    isResumed: true,
+    earlyData: 'accepted',
+    asServer: { replayableEarlyData: true },
+  },
+  {
+    ...USUAL,
+    name: 'early data that is refused',
+    isCore: true,
+    isResumed: true,
+    earlyData: 'refused',
+    asServer: { replayableEarlyData: { admit: () => false } },
+  },
+  {
+    ...USUAL,
+    name: 'early data, and HelloRetryRequest',
+    isResumed: true,
+    isRetried: true,
+    earlyData: 'retried',
+    asClient: { groups: 'MLKEM1024:P-256' },
+    asServer: { groups: 'P-384', replayableEarlyData: true },
+  },
   { ...USUAL, name: 'external PSK', isPsk: true },
   { ...USUAL, name: 'KeyUpdate of ours', isCore: true, keyUpdate: 'ours' },
   { ...USUAL, name: 'KeyUpdate of theirs', keyUpdate: 'theirs' },
+  ...(['zlib', 'brotli'] as const).map(algorithm => ({
+    ...USUAL,
+    name: `certificate compression ${algorithm}`,
+    isCompressed: true,
+    clientKey: 'p256' as const,
+    options: { certificateCompression: [algorithm] },
+    // The certificate of the client would stand in them, in its whole length.
+    asServer: { secureOptions: constants.SSL_OP_NO_TICKET },
+  })),
   { ...USUAL, name: '1 MiB in records of 16 KiB', isCore: true, length: 2 ** 20 },
   { ...USUAL, name: '200 records of 1 byte', length: 200, chunk: 1 },
   { ...USUAL, name: 'padded records', options: { recordPadding: 512 }, length: 5000 },
   { ...USUAL, name: 'record_size_limit', options: { recordSizeLimit: 256 }, length: 5000 },
 ]
+
+/** What a connection sends along with its ClientHello, of all that it has to say. */
+export function earlyPart(text: string): string {
+  return text.slice(0, text.length / 2)
+}
 
 /** Text of a length: long lines of hexadecimal digits, which no program takes for a command. */
 export function payloadOf(length: number): string {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { connect as dialPlain, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import {
   type AttestedSocket,
@@ -9,9 +10,9 @@ import {
   createServer,
   type ServerOptions,
 } from '#src/node/index.js'
-import { type Case, PSK, payloadOf } from './cases.js'
-import { ca, identityOf } from './identities.js'
-import type { PeerClient, PeerServer } from './peer.js'
+import { type Case, earlyPart, PSK, payloadOf } from './cases.js'
+import { ca, IDLE_LENGTH, identityOf } from './identities.js'
+import type { PeerAddress, PeerClient, PeerServer, Saying } from './peer.js'
 import { portOf, type Stage } from './support.js'
 
 /** The peer's client meets our server. @throws Error if anything is not as the case wants it */
@@ -20,7 +21,7 @@ export async function meetClient(stage: Stage, client: PeerClient, wanted: Case)
   const errors: Error[] = []
   const hellos: number[] = []
   const options: ServerOptions = {
-    ...identityOf(wanted.serverKey).pem,
+    ...identityOf(wanted.serverKey, 'server', wanted.isCompressed).pem,
     ca: ca.pem,
     requestCert: wanted.clientKey !== undefined,
     ...wanted.options,
@@ -46,7 +47,9 @@ export async function meetClient(stage: Stage, client: PeerClient, wanted: Case)
         echo(socket, wanted, client.omitsCloseNotify === true).catch(note)
       })
   server.on('tlsClientError', (error: Error) => errors.push(error))
-  server.on('connection', (transport: Duplex) => {
+  const transports: Socket[] = []
+  server.on('connection', (transport: Socket) => {
+    transports.push(transport)
     const index = hellos.push(0) - 1
     countHellos(transport, count => {
       hellos[index] = count
@@ -69,37 +72,67 @@ export async function meetClient(stage: Stage, client: PeerClient, wanted: Case)
   assert.equal(last.servername, wanted.isPsk ? last.servername : 'localhost')
   if (wanted.clientKey) assert.equal(last.getPeerCertificate().subject?.CN, 'a client')
   if (wanted.isRetried) assert.equal(hellos.at(-1), 2)
+  if (wanted.earlyData) assert.equal(last.earlyData, wanted.earlyData === 'accepted' ? 'accepted' : 'rejected')
+  if (wanted.isCompressed) checkCompressed(transports.at(-1))
 }
 
 /** Our client meets the peer's server. @throws Error if anything is not as the case wants it */
 export async function meetServer(stage: Stage, server: PeerServer, wanted: Case): Promise<void> {
-  const { options, exchange = sendAndReceive, omitsCloseNotify } = await server.start(stage, wanted)
+  const listening = await server.start(stage, wanted)
+  const { exchange = sendAndReceive, omitsCloseNotify } = listening
   const payload = payloadOf(wanted.length)
-  const { expectedGroup, ...asClient } = wanted.asClient ?? {}
+  const request = listening.request?.(payload) ?? payload
+  const early = wanted.earlyData ? earlyPart(request) : ''
   let session: Buffer | undefined
-  for (const isLast of wanted.isResumed ? [false, true] : [true]) {
+  const count = wanted.earlyData === 'refused' && !listening.refusing ? 3 : wanted.isResumed ? 2 : 1
+  for (let index = 0; index < count; index++) {
+    const { expectedGroup, ...asClient } = wanted.asClient ?? {}
+    const isRefused = wanted.earlyData !== 'accepted' && index === count - 1
+    const transport = dial((isRefused && listening.refusing) || listening.options)
     const socket = connect({
       servername: 'localhost',
       ca: ca.pem,
-      ...(wanted.clientKey && identityOf(wanted.clientKey, 'client').pem),
+      ...(wanted.clientKey && identityOf(wanted.clientKey, 'client', wanted.isCompressed).pem),
       ...wanted.options,
       ...asClient,
-      ...options,
+      socket: transport,
       ...(session && { session }),
+      ...(session && early !== '' && { replayableEarlyData: early }),
       ...(wanted.isPsk && { pskCallback: () => ({ identity: PSK.identity, psk: Buffer.from(PSK.key, 'hex') }) }),
     })
     stage.after(() => socket.destroy())
-    const hasSession = isLast ? undefined : once(socket, 'session')
+    const hasSession = index === 0 && count > 1 ? once(socket, 'session') : undefined
     // Whoever waits for it is told; otherwise the failure is another's to tell.
     hasSession?.catch(() => {})
     await once(socket, 'secureConnect')
-    await exchange(socket, payload, wanted)
+    if (wanted.isCompressed) checkCompressed(transport)
+    const rest = session ? request.slice(early.length) : request
+    await exchange(socket, { rest, payload }, wanted)
+    if (session && wanted.earlyData) {
+      assert.equal(socket.earlyData, isRefused ? 'rejected' : 'accepted')
+    }
     if (hasSession) session = (await hasSession)[0]
-    if (isLast) {
-      checkCommon(socket, wanted)
+    if (index === count - 1) {
+      // A ticket that is good once is good for nothing the second time.
+      checkCommon(
+        socket,
+        isRefused && !listening.refusing ? { ...wanted, isResumed: socket.isSessionReused() } : wanted,
+      )
       if (expectedGroup) assert.equal((socket.getEphemeralKeyInfo() as { name?: string }).name, expectedGroup)
     }
     await ended(socket, omitsCloseNotify ?? false)
+  }
+}
+
+/** The connection below ours. */
+function dial({ host, port, path }: PeerAddress): Socket {
+  return path === undefined ? dialPlain({ host, port: port ?? 0 }) : dialPlain({ path })
+}
+
+/** Certificates came and went with less than is in them. */
+function checkCompressed(transport: Socket | undefined): void {
+  for (const count of [transport?.bytesRead, transport?.bytesWritten]) {
+    assert.ok(count !== undefined && count < IDLE_LENGTH, `${count} bytes have passed`)
   }
 }
 
@@ -122,11 +155,11 @@ function checkCommon(socket: AttestedSocket, wanted: Case): void {
   if (wanted.expectedProtocol) assert.equal(socket.alpnProtocol, wanted.expectedProtocol)
 }
 
-/** Sends the payload, and reads as much. */
-async function sendAndReceive(socket: AttestedSocket, payload: string, wanted: Case): Promise<void> {
+/** Sends what is left of the payload, and reads all of it. */
+export async function sendAndReceive(socket: AttestedSocket, { rest, payload }: Saying, wanted: Case): Promise<void> {
   const back = receive(socket, text => text.length >= payload.length)
   back.catch(() => {})
-  await writeRecords(socket, Buffer.from(payload), wanted)
+  await writeRecords(socket, Buffer.from(rest), wanted)
   assert.equal(await back, payload)
 }
 

@@ -1,4 +1,4 @@
-import type { AttestedSocket, ConnectOptions } from '#src/node/index.js'
+import type { AttestedSocket } from '#src/node/index.js'
 import { hasProgram } from '../support/skip.js'
 import type { Case } from './cases.js'
 import type { Stage } from './support.js'
@@ -45,11 +45,30 @@ export interface PeerServer {
 /** A server that waits. */
 export interface Listening {
   /** Where it is. */
-  readonly options: ConnectOptions
+  readonly options: PeerAddress
+  /** Where it knows its tickets and takes no early data; without that it takes tickets once. */
+  readonly refusing?: PeerAddress
   /** Whether it closes connections without close_notify, which RFC 8446 §6.1 demands. */
   readonly omitsCloseNotify?: boolean
-  /** Sends the payload and takes the answer, where that is not an echo. @throws Error if it is not what it should be */
-  readonly exchange?: (socket: AttestedSocket, payload: string, wanted: Case) => Promise<void>
+  /** What it has to be sent so that the payload comes back; the payload itself unless said. */
+  readonly request?: (payload: string) => string
+  /** Sends what is left to say and takes the answer, where that is not an echo. @throws Error if it is not what it should be */
+  readonly exchange?: (socket: AttestedSocket, saying: Saying, wanted: Case) => Promise<void>
+}
+
+/** A port, or a socket in the file system. */
+export interface PeerAddress {
+  readonly host?: string
+  readonly port?: number
+  readonly path?: string
+}
+
+/** What our client says. */
+export interface Saying {
+  /** What is left of it: what was early data is not said again. */
+  readonly rest: string
+  /** What has to come back. */
+  readonly payload: string
 }
 
 /** A program on the path. */

@@ -92,12 +92,15 @@ describe('early data', () => {
   })
 
   test('is written again where the server does not take it', async t => {
-    const { dial, session, server } = await withSession(t, { replayableEarlyData: { admit: () => false } })
+    const admit = () => false
+    const { dial, session, server, sockets } = await withSession(t, { replayableEarlyData: { admit } })
+    assert.equal(sockets.at(-1)?.earlyData, null)
     const early = earlyWordsOf(server)
     const socket = dial({ session, replayableEarlyData: 'words' })
     assert.equal(await read(socket, 5), 'words')
     assert.equal(socket.isSessionReused(), true)
     assert.equal(socket.earlyData, 'rejected')
+    assert.equal(sockets.at(-1)?.earlyData, 'rejected')
     assert.deepEqual(early, [])
   })
 

@@ -17,6 +17,10 @@ describe('JSON', () => {
     assert.deepEqual(decodeJson('9007199254740993'), new Float(9007199254740992))
   })
 
+  test('has one zero, however it is spelled', () => {
+    for (const text of ['-0', '0', '0.0', '-0.0', '-0e5']) assert.ok(Object.is(decodeJson(text), 0), text)
+  })
+
   const refused: Readonly<Record<string, string>> = {
     'a member that stands there twice': '{"a":1,"a":2}',
     'a member that stands there twice in two spellings': '{"a":1,"\\u0061":2}',

@@ -1,4 +1,4 @@
-import { type Comid, type Corim, MessageError } from '../../rats/index.js'
+import { type Comid, type Corim, MessageError, printable } from '../../rats/index.js'
 import type { InstanceKey } from '../endorsements.js'
 import { ccaPlatformCorims, ccaRealmCorim, psaCorims } from './arm.js'
 import { parsecTpmCorim } from './parsec.js'
@@ -26,7 +26,9 @@ export function contentsOfCorim(corim: Corim): CorimContents {
   const profile = profiles.find(({ name }) => name === corim.profile)
   if (!profile) {
     const which =
-      corim.profile === undefined ? 'names no profile' : `is of the profile ${corim.profile}, which is not known`
+      corim.profile === undefined
+        ? 'names no profile'
+        : `is of the profile ${printable(corim.profile)}, which is not known`
     throw new MessageError('ERR_RATS_PROFILE', `the CoRIM ${which}`)
   }
   const anchors = corim.comids.flatMap(comid => anchorsOf(comid, profile))

@@ -14,6 +14,8 @@ export const curl: Peer = {
     cannot: {
       'key exchange X25519MLKEM768': 'OpenSSL, with which curl was built, has it from version 3.5 on',
       'external PSK': 'curl has no option for it',
+      'early data': 'curl has it from version 8.11 on',
+      'certificate compression': 'curl has no option for it',
       'KeyUpdate of theirs': 'curl answers one, but has no option for it',
       '200 records': 'HTTP is answered as a whole',
     },

@@ -11,7 +11,12 @@ export const java = peerOf({
   needs: [built('the Java peer', compiled('java', 'Peer.class'), 'apt install default-jdk-headless')],
   version: ['java', '-version'],
   pattern: /version "([^"]+)"/,
-  cannot: { ...NO_PSK, 'key exchange X25519MLKEM768': 'Java has it from version 27 on' },
+  cannot: {
+    ...NO_PSK,
+    'key exchange X25519MLKEM768': 'Java has it from version 27 on',
+    'early data': 'the library has none',
+    'certificate compression': 'the library has none',
+  },
 })
 
 /** Java takes seconds to start: one process does all jobs but those that want another setting. */

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -20,6 +21,7 @@ export const nginx: Peer = {
     cannot: {
       'key exchange X25519MLKEM768': 'OpenSSL, with which nginx was built, has it from version 3.5 on',
       'external PSK': 'nginx has no option for it',
+      'certificate compression': 'nginx has it from version 1.29.1 on',
       'KeyUpdate of theirs': 'nginx answers one, but has no option for it',
     },
     async start(stage, wanted) {
@@ -34,17 +36,19 @@ export const nginx: Peer = {
       stage.after(() => behind.closeAllConnections())
       await once(behind.listen(path('behind')), 'listening')
       writeIdentity(path('own.pem'), wanted.serverKey)
+      writeFileSync(path('tickets'), randomBytes(80))
       writeFileSync(path('nginx.conf'), configuration(path, wanted))
       const server = new Program(stage, 'nginx', ['-c', path('nginx.conf'), '-p', path('.'), '-e', 'stderr'])
       await server.says(/start worker process|epoll|using the "/)
       return {
         options: { path: path('socket') },
+        refusing: { path: path('refusing') },
         omitsCloseNotify: true,
-        async exchange(socket, payload) {
-          const head = `POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${payload.length}\r\n\r\n`
+        request: text => `POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+        async exchange(socket, { rest, payload }) {
           const back = receive(socket, text => text.endsWith(payload))
           back.catch(() => {})
-          await writeRecords(socket, Buffer.from(head + payload), wanted)
+          await writeRecords(socket, Buffer.from(rest), wanted)
           await back
         },
       }
@@ -52,7 +56,7 @@ export const nginx: Peer = {
   },
 }
 
-function configuration(path: (name: string) => string, { clientKey }: Case): string {
+function configuration(path: (name: string) => string, { clientKey, earlyData }: Case): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   return `
 daemon off;
@@ -69,8 +73,16 @@ http {
   ssl_certificate_key ${path('own.pem')};
   ssl_client_certificate ${path('ca.pem')};
   ssl_verify_client ${clientKey ? 'on' : 'off'};
+  ssl_session_ticket_key ${path('tickets')};
+  ssl_early_data ${earlyData ? 'on' : 'off'};
   server {
     listen unix:${path('socket')} ssl;
+    server_name localhost;
+    location / { proxy_pass http://unix:${path('behind')}; }
+  }
+  server {
+    listen unix:${path('refusing')} ssl;
+    ssl_early_data off;
     server_name localhost;
     location / { proxy_pass http://unix:${path('behind')}; }
   }

@@ -12,6 +12,7 @@ const CANNOT: Limits = {
   'key exchange X25519MLKEM768': 'NSS has it from version 3.105 on',
   'server certificate Ed25519': 'NSS has none in TLS',
   'client certificate Ed25519': 'NSS has none in TLS',
+  'certificate compression': 'the tools have no option for it',
   'KeyUpdate of theirs': 'the tools answer one, but have no command for it',
 }
 
@@ -39,6 +40,7 @@ export const nss: Peer = {
         ...(wanted.isPsk ? ['-z', `0x${PSK.key}:${PSK.identity}`] : []),
         // To connect again it has to read from a file; the server ends the first connection.
         ...(wanted.isResumed ? ['-L', '2', '-A', path('payload')] : []),
+        ...(wanted.earlyData ? ['-Z'] : []),
       ])
       if (!wanted.isResumed) client.process.stdin.write(payload)
       await client.prints(wanted.isResumed ? payload + payload : payload)
@@ -61,16 +63,21 @@ export const nss: Peer = {
           ...(wanted.clientKey ? ['-r', '-r'] : []),
           ...schemes(wanted),
           ...(wanted.peerProtocols ? ['-Q'] : []),
+          ...(wanted.earlyData ? ['-Z'] : []),
           ...(wanted.isPsk ? ['-z', `0x${PSK.key}:${PSK.identity}`] : []),
         ],
         /About to call accept/,
       )
+      // As long as it cannot know what was sent before it began, it takes no early data (RFC 8446 §8.2).
+      if (wanted.earlyData === 'accepted') await new Promise(resolve => setTimeout(resolve, ANTI_REPLAY_WINDOW))
       return {
         options: { path: socketPath },
+        refusing: { path: socketPath },
         // It serves files by HTTP.
-        async exchange(socket, payload) {
+        request: () => `GET ${path('payload')} HTTP/1.0\r\n\r\n`,
+        async exchange(socket, { rest, payload }) {
           const back = receiveAll(socket)
-          await writeRecords(socket, Buffer.from(`GET ${path('payload')} HTTP/1.0\r\n\r\n`), wanted)
+          await writeRecords(socket, Buffer.from(rest), wanted)
           if (!(await back).includes(payload)) throw new Error('what came is not the file')
         },
       }
@@ -97,3 +104,6 @@ function newDatabase(path: (name: string) => string, kind: PkiKey | undefined, s
   }
   return database
 }
+
+/** ms */
+const ANTI_REPLAY_WINDOW = 11_000

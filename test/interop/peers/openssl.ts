@@ -1,11 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { type Case, PSK } from '../cases.js'
+import { writeFileSync } from 'node:fs'
+import { type Case, earlyPart, PSK } from '../cases.js'
 import { writeIdentity } from '../identities.js'
 import { receive, writeRecords } from '../meeting.js'
-import { type Peer, program } from '../peer.js'
+import { type Limits, type Peer, program } from '../peer.js'
 import { folderWithCertificates, Program } from '../support.js'
 
-const NO_KEM = { 'key exchange X25519MLKEM768': 'OpenSSL has it from version 3.5 on' }
+const CANNOT: Limits = {
+  ...(isFrom(3, 5) ? {} : { 'key exchange X25519MLKEM768': 'OpenSSL has it from version 3.5 on' }),
+  ...(isFrom(3, 2) ? withoutCompression() : { 'certificate compression': 'OpenSSL has it from version 3.2 on' }),
+}
 
 /** s_client and s_server. */
 export const openssl: Peer = {
@@ -13,7 +17,7 @@ export const openssl: Peer = {
   needs: [program('openssl', 'apt install openssl')],
   version: () => versionText().replace(/^OpenSSL (\S+).*/s, '$1'),
   client: {
-    cannot: hasKem() ? {} : NO_KEM,
+    cannot: CANNOT,
     async run(stage, wanted, { port, payload }) {
       const path = folderWithCertificates(stage)
       const isInteractive = wanted.keyUpdate === 'theirs'
@@ -23,50 +27,58 @@ export const openssl: Peer = {
           ...['-CAfile', path('ca.pem'), '-verify_return_error', '-verify_hostname', 'localhost'],
           ...(isInteractive ? [] : ['-quiet', '-no_ign_eof']),
           ...common(wanted),
-          ...(wanted.clientKey ? ownCredential(writeIdentity(path('own.pem'), wanted.clientKey, 'client')) : []),
+          ...(wanted.clientKey
+            ? ownCredential(writeIdentity(path('own.pem'), wanted.clientKey, 'client', wanted.isCompressed))
+            : []),
           ...more,
         ])
-      const send = async (client: Program) => {
+      writeFileSync(path('early'), earlyPart(payload))
+      // What was refused as early data is not sent again by itself.
+      const rest = wanted.earlyData === 'accepted' ? payload.slice(earlyPart(payload).length) : payload
+      const send = async (client: Program, text: string) => {
         if (isInteractive) {
           client.process.stdin.write('K\n')
           await client.says(/KEYUPDATE/)
           client.process.stdin.write(payload)
           await client.says(new RegExp(payload))
         } else {
-          client.process.stdin.write(payload)
+          client.process.stdin.write(text)
           await client.prints(payload)
         }
         client.process.stdin.end()
         if ((await client.ends()) !== 0) throw new Error(client.said)
       }
-      await send(start('-sess_out', path('session.pem')))
-      if (wanted.isResumed) await send(start('-sess_in', path('session.pem')))
+      await send(start('-sess_out', path('session.pem')), payload)
+      const early = wanted.earlyData ? ['-early_data', path('early')] : []
+      if (wanted.isResumed) await send(start('-sess_in', path('session.pem'), ...early), rest)
     },
   },
   server: {
-    cannot: hasKem() ? {} : NO_KEM,
+    cannot: CANNOT,
     async start(stage, wanted) {
       const path = folderWithCertificates(stage)
-      const isInteractive = wanted.keyUpdate === 'theirs'
+      // With early data it does not serve otherwise.
+      const isInteractive = wanted.keyUpdate === 'theirs' || wanted.earlyData !== undefined
       const server = new Program(stage, 'openssl', [
         ...['s_server', '-accept', '127.0.0.1:0', '-tls1_3', '-CAfile', path('ca.pem')],
         // With names to choose by it forgets about application protocols.
         ...(wanted.peerProtocols ? [] : ['-servername', 'localhost', '-servername_fatal']),
         ...['-cert2', path('own.pem'), '-key2', path('own.pem')],
-        ...ownCredential(writeIdentity(path('own.pem'), wanted.serverKey)),
+        ...ownCredential(writeIdentity(path('own.pem'), wanted.serverKey, 'server', wanted.isCompressed)),
         ...(isInteractive ? [] : ['-rev']),
+        ...(wanted.earlyData ? ['-early_data'] : []),
         ...(wanted.clientKey ? ['-Verify', '1', '-verify_return_error'] : []),
         ...common(wanted),
       ])
       const [, port] = await server.says(/ACCEPT 127\.0\.0\.1:(\d+)/)
       return {
         options: { host: '127.0.0.1', port: Number(port) },
-        async exchange(socket, payload) {
-          if (isInteractive) await askForKeys(server)
+        async exchange(socket, { rest, payload }) {
+          if (wanted.keyUpdate === 'theirs') await askForKeys(server)
           const back = receive(socket, text => text.length >= payload.length)
-          await writeRecords(socket, Buffer.from(payload), wanted)
+          await writeRecords(socket, Buffer.from(rest), wanted)
           if (isInteractive) {
-            await server.says(new RegExp(payload))
+            await server.says(new RegExp(rest))
             server.process.stdin.write(payload)
           }
           const expected = isInteractive ? payload : reversed(payload)
@@ -104,7 +116,16 @@ function versionText(): string {
   return spawnSync('openssl', ['version'], { encoding: 'utf8' }).stdout ?? ''
 }
 
-function hasKem(): boolean {
+function isFrom(wantedMajor: number, wantedMinor: number): boolean {
   const [, major = 0, minor = 0] = /^OpenSSL (\d+)\.(\d+)/.exec(versionText())?.map(Number) ?? []
-  return major > 3 || (major === 3 && minor >= 5)
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
+}
+
+/** What it was built without. */
+function withoutCompression(): Limits {
+  const disabled = spawnSync('openssl', ['list', '-disabled'], { encoding: 'utf8' }).stdout ?? ''
+  const absent = ['zlib', 'brotli'].filter(algorithm => new RegExp(`^${algorithm}$`, 'im').test(disabled))
+  return Object.fromEntries(
+    absent.map(algorithm => [`certificate compression ${algorithm}`, 'OpenSSL is built without it']),
+  )
 }

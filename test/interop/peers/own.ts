@@ -20,7 +20,7 @@ interface Command {
   readonly version: readonly [program: string, ...args: string[]]
   readonly pattern: RegExp
   readonly cannot: Limits
-  readonly cannotAsServer?: Limits
+  readonly cannotAsClient?: Limits
 }
 
 /** The libraries that have no external PSKs. */
@@ -36,6 +36,8 @@ export const go = peerOf({
   cannot: {
     ...NO_PSK,
     'server certificate RSA-PSS': 'crypto/x509 reads no keys for RSASSA-PSS alone',
+    'early data': 'crypto/tls has it for QUIC alone',
+    'certificate compression': 'the library has none',
     'KeyUpdate of theirs': 'crypto/tls answers one, but has no call for it',
   },
 })
@@ -55,6 +57,9 @@ export const rustls = peerOf({
     'key exchange P-521': 'the library has none',
     'server certificate RSA-PSS': 'the library reads no keys for RSASSA-PSS alone',
   },
+  cannotAsClient: {
+    'early data, and HelloRetryRequest': 'the library remembers which group a server wants, and is not asked again',
+  },
 })
 
 /** Node's own tls, in a process of its own. */
@@ -66,11 +71,13 @@ export const node = peerOf({
   pattern: /(.+)/,
   cannot: {
     ...(hasKem() ? {} : { 'key exchange X25519MLKEM768': 'Node has it from version 24 on' }),
+    'early data': 'Node has no option for it',
+    'certificate compression': 'Node has no option for it',
     'KeyUpdate of theirs': 'Node answers one, but has no call for it',
   },
 })
 
-export function peerOf({ name, start, needs, version, pattern, cannot, cannotAsServer }: Command): Peer {
+export function peerOf({ name, start, needs, version, pattern, cannot, cannotAsClient }: Command): Peer {
   return {
     name,
     needs,
@@ -80,27 +87,29 @@ export function peerOf({ name, start, needs, version, pattern, cannot, cannotAsS
       return pattern.exec(`${stdout}${stderr}`)?.[1] ?? 'unknown'
     },
     client: {
-      cannot,
+      cannot: { ...cannot, ...cannotAsClient },
       async run(stage, wanted, { port, payload }) {
         const path = folderWithCertificates(stage)
         writeFileSync(path('payload'), payload)
         const client = start(stage, [
           ...['client', '-connect', `127.0.0.1:${port}`, '-payload', path('payload')],
           ...common(wanted, path),
-          ...(wanted.clientKey ? ['-identity', writeIdentity(path('own.pem'), wanted.clientKey, 'client')] : []),
+          ...(wanted.clientKey
+            ? ['-identity', writeIdentity(path('own.pem'), wanted.clientKey, 'client', wanted.isCompressed)]
+            : []),
           ...(wanted.isResumed ? ['-connections', '2'] : []),
         ])
         if ((await client.ends()) !== 0) throw new Error(client.said)
       },
     },
     server: {
-      cannot: { ...cannot, ...cannotAsServer },
+      cannot,
       async start(stage, wanted) {
         const path = folderWithCertificates(stage)
         const server = start(stage, [
           'server',
           ...common(wanted, path),
-          ...['-identity', writeIdentity(path('own.pem'), wanted.serverKey)],
+          ...['-identity', writeIdentity(path('own.pem'), wanted.serverKey, 'server', wanted.isCompressed)],
           ...(wanted.clientKey ? ['-client-auth', 'required'] : []),
         ])
         const [, port] = await server.says(/port (\d+)/)
@@ -110,12 +119,16 @@ export function peerOf({ name, start, needs, version, pattern, cannot, cannotAsS
   }
 }
 
-function common({ peerProtocols, chunk, keyUpdate, isPsk }: Case, path: (name: string) => string): readonly string[] {
+function common(
+  { peerProtocols, chunk, keyUpdate, isPsk, earlyData }: Case,
+  path: (name: string) => string,
+): readonly string[] {
   return [
     ...['-ca', path('ca.pem'), '-name', 'localhost', '-chunk', String(chunk)],
     ...(peerProtocols ? ['-alpn', peerProtocols.join(':')] : []),
     ...(keyUpdate === 'theirs' ? ['-key-update', '1000'] : []),
     ...(isPsk ? ['-psk', 'on'] : []),
+    ...(earlyData ? ['-early-data', earlyData] : []),
   ]
 }
 

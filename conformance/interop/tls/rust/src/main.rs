@@ -37,7 +37,12 @@ fn serve(options: &Options) -> Fallible<()> {
     let (chain, key) = identity(options)?.ok_or("a server needs an identity")?;
     let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = protocols(options);
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    if options.contains_key("early-data") {
+        // Sessions that are kept, and given away once: tickets that hold all of one are not for early data.
+        config.max_early_data_size = 16384;
+    } else {
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+    }
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("port {}", listener.local_addr()?.port());
@@ -60,10 +65,15 @@ fn echo(mut connection: ServerConnection, mut stream: TcpStream, options: &Optio
     if connection.server_name() != options.get("name").map(String::as_str) {
         return Err("another name was asked for".into());
     }
+    let mut early = Vec::new();
+    if let Some(mut data) = connection.early_data() {
+        data.read_to_end(&mut early)?;
+    }
     let mut connection = Connection::from(connection);
     if options.contains_key("key-update") {
         connection.refresh_traffic_keys()?;
     }
+    write(&mut connection, &mut stream, &early, options)?;
     let mut buffer = [0; 16384];
     loop {
         let n = read(&mut connection, &mut stream, &mut buffer)?;
@@ -86,25 +96,36 @@ fn dial(options: &Options) -> Fallible<()> {
     };
     config.alpn_protocols = protocols(options);
     config.resumption = Resumption::in_memory_sessions(4);
+    config.enable_early_data = options.contains_key("early-data");
     let config = Arc::new(config);
     let payload = std::fs::read(&options["payload"])?;
     for i in 0..number(options, "connections").unwrap_or(1) {
         let name = options.get("name").map_or("localhost", String::as_str);
         let mut client = ClientConnection::new(config.clone(), ServerName::try_from(name.to_owned())?)?;
         let mut stream = TcpStream::connect(&options["connect"])?;
+        let mut early = 0;
+        if let Some(mut data) = client.early_data() {
+            early = payload.len() / 2;
+            data.write_all(&payload[..early])?;
+        }
         while client.is_handshaking() {
             client.complete_io(&mut stream)?;
         }
         if i > 0 && client.handshake_kind() != Some(HandshakeKind::Resumed) {
             return Err("the session was not resumed".into());
         }
+        if i > 0 && options.get("early-data").is_some_and(|wanted| client.is_early_data_accepted() != (wanted == "accepted")) {
+            return Err("early data was not treated as expected".into());
+        }
+        // What was refused as early data is sent again.
+        let rest = if client.is_early_data_accepted() { &payload[early..] } else { &payload[..] };
         let mut connection = Connection::from(client);
         if options.contains_key("key-update") {
             connection.refresh_traffic_keys()?;
         }
         let mut back = Vec::with_capacity(payload.len());
         let mut buffer = [0; 16384];
-        write(&mut connection, &mut stream, &payload, options)?;
+        write(&mut connection, &mut stream, rest, options)?;
         while back.len() < payload.len() {
             let n = read(&mut connection, &mut stream, &mut buffer)?;
             if n == 0 {
