@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { makeRoot } from '../test/support/pki.js'
 import { Pair } from './pair.js'
-import { type Scenario, type Setup, scenarios } from './scenarios.js'
+import { type Measure, type Sample, type Scenario, type Setup, scenarios } from './scenarios.js'
 import type { Credentials } from './stacks.js'
 import { median, spread } from './statistics.js'
 
@@ -15,7 +15,7 @@ const USAGE = `npm run bench -- [--rounds N] [--seconds S] [name …]
   --rounds N    measurements of each side (7)
   --seconds S   how long each takes, about (1)
   --native      ours with the native helper too, beside ours without it (npm run native build)
-  --json        one line of JSON per comparison
+  --json        one line of JSON per measure
   names         ${scenarios(1)
     .map(({ name }) => name)
     .join(' ')}; all unless said`
@@ -42,19 +42,35 @@ async function main(): Promise<void> {
   if (!values.json)
     console.log(`Node ${process.versions.node}, OpenSSL ${process.versions.openssl}\n${heading(values.native)}`)
   for (const scenario of all.filter(({ name }) => positionals.length === 0 || positionals.includes(name))) {
-    const result = await compare(scenario, credentials, Number(values.rounds), values.native)
-    console.log(values.json ? JSON.stringify(result) : row(scenario, result))
+    const samples = await compare(scenario, credentials, Number(values.rounds), values.native)
+    for (const measure of scenario.measures) {
+      const result = resultOf(scenario, measure, samples)
+      console.log(values.json ? JSON.stringify(result) : row(scenario, measure, result))
+    }
   }
+}
+
+/** The samples of all rounds. */
+interface Samples {
+  readonly subject: readonly Sample[]
+  readonly reference: readonly Sample[]
+  /** Of the subject with the native helper; empty if that was not measured. */
+  readonly native: readonly Sample[]
 }
 
 /** The values of all rounds. */
 interface Result {
   readonly name: string
+  readonly part: string
   readonly unit: string
   readonly subject: readonly number[]
   readonly reference: readonly number[]
-  /** The subject with the native helper; empty if that was not measured. */
   readonly native: readonly number[]
+}
+
+function resultOf({ name }: Scenario, { part, unit, value }: Measure, samples: Samples): Result {
+  const { subject, reference, native } = samples
+  return { name, part, unit, subject: subject.map(value), reference: reference.map(value), native: native.map(value) }
 }
 
 /** Each side in turn; who begins changes from round to round. */
@@ -63,10 +79,10 @@ async function compare(
   credentials: Credentials,
   rounds: number,
   withNative: boolean,
-): Promise<Result> {
+): Promise<Samples> {
   const { subject, reference } = scenario
   const setups = [subject, reference, ...(withNative ? [{ ...subject, isNative: true }] : [])]
-  const sides = setups.map(setup => ({ setup, values: [] as number[] }))
+  const sides = setups.map(setup => ({ setup, samples: [] as Sample[] }))
   // Memory that was taken once is not given back, so there every round has processes of its own.
   const isFresh = scenario.work.kind === 'idle'
   const pairs = isFresh ? [] : await Promise.all(sides.map(({ setup }) => Pair.start(setup, credentials)))
@@ -74,27 +90,27 @@ async function compare(
     for (const pair of pairs) await pair.measure(scenario.warmUp)
     for (let round = 0; round < rounds; round++) {
       const turns = [...sides.entries()]
-      for (const [index, { setup, values }] of round % 2 === 0 ? turns : turns.reverse()) {
-        values.push(await measure(scenario, pairs[index], setup, credentials))
+      for (const [index, { setup, samples }] of round % 2 === 0 ? turns : turns.reverse()) {
+        samples.push(await measure(scenario, pairs[index], setup, credentials))
       }
     }
   } finally {
     for (const pair of pairs) pair.stop()
   }
-  const [ours = [], theirs = [], native = []] = sides.map(({ values }) => values)
-  return { name: scenario.name, unit: scenario.unit, subject: ours, reference: theirs, native }
+  const [ours = [], theirs = [], native = []] = sides.map(({ samples }) => samples)
+  return { subject: ours, reference: theirs, native }
 }
 
 async function measure(
-  { work, warmUp, value }: Scenario,
+  { work, warmUp }: Scenario,
   running: Pair | undefined,
   setup: Setup,
   credentials: Credentials,
-): Promise<number> {
+): Promise<Sample> {
   const pair = running ?? (await Pair.start(setup, credentials))
   try {
     if (!running) await pair.measure(warmUp)
-    return value(await pair.measure(work))
+    return await pair.measure(work)
   } finally {
     if (!running) pair.stop()
   }
@@ -110,13 +126,16 @@ function heading(withNative: boolean): string {
   return columns(['', 'subject', '', 'reference', '', '', ...(withNative ? ['native', ''] : []), 'goal', 'unit'])
 }
 
-function row({ name, verdict, goal, subject: { isAttested } }: Scenario, { unit, ...result }: Result): string {
-  const { subject, reference, native } = result
+function row(
+  { name, subject: { isAttested } }: Scenario,
+  { part, verdict, goal }: Measure,
+  { unit, subject, reference, native }: Result,
+): string {
   const names = isAttested ? ['attested', 'plain'] : ['ours', 'node']
   const value = (values: readonly number[]) => `${number(median(values))} ±${Math.round(spread(values) * 100)}%`
   const judged = (values: readonly number[]) => verdict(median(values), median(reference))
   return columns([
-    name,
+    part === '' ? name : `  ${part}`,
     value(subject),
     names[0] ?? '',
     value(reference),

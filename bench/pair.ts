@@ -35,7 +35,8 @@ export class Pair {
     return {
       count: clientAfter.count,
       seconds,
-      cpuSeconds: clientAfter.cpuSeconds - clientBefore.cpuSeconds + (serverAfter.cpuSeconds - serverBefore.cpuSeconds),
+      clientCpuSeconds: clientAfter.cpuSeconds - clientBefore.cpuSeconds,
+      serverCpuSeconds: serverAfter.cpuSeconds - serverBefore.cpuSeconds,
       bytes: serverAfter.bytes - serverBefore.bytes,
       times: clientAfter.times,
     }

@@ -88,10 +88,10 @@ class IssuedSession {
   readonly type = 'session'
   readonly #established: Established
   readonly #nonce: Uint8Array
-  readonly #rest: Omit<Session, 'version' | 'psk'>
+  readonly #rest: Omit<Session, 'psk'>
   #encoded: Uint8Array | undefined
 
-  constructor(established: Established, nonce: Uint8Array, rest: Omit<Session, 'version' | 'psk'>) {
+  constructor(established: Established, nonce: Uint8Array, rest: Omit<Session, 'psk'>) {
     this.#established = established
     this.#nonce = nonce
     this.#rest = rest

@@ -41,7 +41,7 @@ export class TicketIssuer {
   }
 
   /** A ticket: key name (16), nonce (12), sealed state. */
-  seal(state: Omit<TicketState, 'version'>): Uint8Array {
+  seal(state: TicketState): Uint8Array {
     this.#replaceOwnKey(Number(state.issuedAt))
     const key = this.#keys[0]
     if (!key) throw new MisuseError('a ticket issuer needs a key')

@@ -512,8 +512,8 @@ export class AttestedSocket extends TransportSocket {
     if (connection.state === 'handshake' || (!error && this.#writes.isEmpty)) connection.close()
     // Also what it has said itself of an error.
     this.#flush(connection)
-    // Whoever still waits on our behalf need not; nothing of this is sent any more.
-    connection.fail(error ?? destroyed())
+    // Whoever still waits on our behalf need not; nothing of this is sent any more. An error costs more than a record.
+    if (connection.state !== 'closed') connection.fail(error ?? destroyed())
   }
 
   #expire(): void {
