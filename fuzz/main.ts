@@ -9,7 +9,7 @@ import type { Job, Note } from './worker.js'
 const USAGE = `npm run fuzz -- [options]
 
   --target NAME   only targets whose name begins so
-  --time S        seconds in all (60)
+  --time S        seconds of processor time in all (60)
   --seed N        of the run (1): the same gives the same inputs
   --replay FILE   runs the input in that file on --target
   --write-corpus  adds what was found to fuzz/corpus

@@ -9,7 +9,7 @@ export interface Target {
   readonly form: Form
   /** How much of the time it has, compared with others: 1 unless said. */
   readonly weight?: number
-  /** Good inputs, made by this package itself. */
+  /** Good inputs, made by this package itself: one at least says that it is taken, accepted or open. */
   seeds(): Promise<readonly Uint8Array[]> | readonly Uint8Array[]
   /** Takes an input.
    *  @returns in a few words what came of it: an input that says something new is worth keeping

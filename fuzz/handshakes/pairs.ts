@@ -1,4 +1,5 @@
 import type { TraceEvent } from '#src/attestation/index.js'
+import { utf8 } from '#src/bytes/index.js'
 import { brotliCompression, systemEntropy, zlibCompression } from '#src/crypto/index.js'
 import {
   CertificateType,
@@ -10,6 +11,7 @@ import {
   type Session,
   TicketIssuer,
 } from '#src/handshake/index.js'
+import { earMediaType, LATEST_EAR_PROFILE, makeEar, messageSigner, type Presenter } from '#src/rats/index.js'
 import { hardenedEnd } from '../../test/attestation/hardened/support.js'
 import { configFor, type EndOptions, ManualTimers } from '../../test/attestation/support.js'
 import { kinds } from '../../test/support/hostile.js'
@@ -23,7 +25,7 @@ import {
   rawPublicKey,
   type Side,
 } from '../../test/support/pair.js'
-import { attesterOf, NOON, verifierOf } from '../../test/support/simulated.js'
+import { attesterOf, NOON, newKey, verifierOf } from '../../test/support/simulated.js'
 import { checkSentence } from '../target.js'
 
 /** Handshakes of all kinds, by name: between them every message and every extension passes. Options are for one pair:
@@ -63,6 +65,8 @@ export const pairs: Readonly<Record<string, () => Promise<PairOptions> | PairOpt
   }),
   attested: () => attestedPair('server'),
   'attested-client': () => attestedPair('client'),
+  passport: () => attestedPair('server', 'passport'),
+  'passport-client': () => attestedPair('client', 'passport'),
   hardened: () => ({
     client: configOf('client', hardenedEnd('client', 'both', { attestation: { trace: checkTrace } })),
     server: configOf('server', hardenedEnd('server', 'both', { attestation: { trace: checkTrace } })),
@@ -84,12 +88,40 @@ export function checkTrace({ message, fields }: TraceEvent): void {
   }
 }
 
-function attestedPair(attester: Side): PairOptions {
+function attestedPair(attester: Side, model: 'background-check' | 'passport' = 'background-check'): PairOptions {
+  const proving = model === 'passport' ? { presenter } : { attester: attesterOf() }
+  const demanding = { verifier: verifierOf(model === 'passport' ? { issuers: [issuer] } : {}) }
   const options = (side: Side): EndOptions =>
     side === attester
-      ? { now: NOON, hasCertificate: true, attestation: { attester: attesterOf(), trace: checkTrace } }
-      : { now: NOON, hasCertificate: side === 'server', attestation: { verifier: verifierOf(), trace: checkTrace } }
+      ? { now: NOON, hasCertificate: true, attestation: { ...proving, trace: checkTrace } }
+      : { now: NOON, hasCertificate: side === 'server', attestation: { ...demanding, trace: checkTrace } }
   return { client: configOf('client', options('client')), server: configOf('server', options('server')) }
+}
+
+const issuerKey = newKey()
+const issuer = { identity: utf8('verifier.example'), keys: [issuerKey.publicKey] }
+
+/** Has results of that issuer for every key. */
+const presenter: Presenter = {
+  verifiers: [issuer.identity],
+  isAtHand: () => true,
+  async results({ key }) {
+    const submodule = {
+      status: 'affirming' as const,
+      vector: { executables: 2 },
+      policyIds: ['p'],
+      attestedKey: key.spki,
+    }
+    const ear = {
+      profile: LATEST_EAR_PROFILE,
+      issuedAt: NOON / 1000,
+      expiresAt: NOON / 1000 + 3600,
+      verifier: { developer: 'https://verifier.example', build: '1' },
+      status: 'affirming' as const,
+      submodules: new Map([['PSA_IOT', submodule]]),
+    }
+    return { kind: 'record', type: earMediaType('jwt'), value: await makeEar(ear, messageSigner(issuerKey), 'jwt') }
+  },
 }
 
 function configOf(side: Side, options: EndOptions) {

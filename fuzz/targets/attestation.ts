@@ -157,7 +157,7 @@ function remoteCaller(): Target {
         const attester = await remoteAttester(near, { signal: patient })
         const [type = ''] = attester.evidenceTypes
         const { kind } = await attester.evidence({ type, challenge: new Uint8Array(32), key: someKey, signal: patient })
-        return `${attester.evidenceTypes.length} ${typeof attester.challengeLength(type)} ${kind}`
+        return `taken ${attester.evidenceTypes.length} ${typeof attester.challengeLength(type)} ${kind}`
       } catch (error) {
         if (!(error instanceof RemoteAttesterError)) return refusal(error)
         checkSentence(error)
@@ -194,7 +194,7 @@ function remoteServer(): Target {
       near.send(JSON.stringify(last))
       await isAnswered
       if (answers.length > 2) throw new Violation('one call has several answers')
-      return answers.map(answer => Object.keys(JSON.parse(answer)).join()).join(' ')
+      return `taken ${answers.map(answer => Object.keys(JSON.parse(answer)).join()).join(' ')}`
     },
   }
 }

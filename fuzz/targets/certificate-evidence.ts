@@ -15,7 +15,7 @@ import { Policy } from '#src/verifier/index.js'
 import { parseCertificate } from '#src/x509/index.js'
 import { collateral, DAY, intel, measurements, NOON, platform } from '../../test/support/intel.js'
 import { makeSelfSigned } from '../../test/support/pki.js'
-import { attesterOf, document, patient, root, verifierOf } from '../../test/support/simulated.js'
+import { attesterOf, document, patient, NOON as RECENTLY, root, verifierOf } from '../../test/support/simulated.js'
 import { checkSentence, gist, type Target, Violation } from '../target.js'
 import { decoder, refusal } from './decoder.js'
 
@@ -31,31 +31,33 @@ const key: IdentityKey = { spki, id: hash('sha256', spki) }
 const claims = encodeRaTlsClaims(spki, new Uint8Array(16))
 const quote = (reportData: Uint8Array) => platform.tdxQuote({ ...measurements, reportData })
 
-const verifier = verifierOf({
-  now: () => NOON,
-  policy: Policy.from({
-    version: 1,
-    platforms: [
-      ...(document.platforms ?? []),
-      {
-        kind: 'tdx',
-        measurements: [
-          {
-            values: {
-              mrtd: '01'.repeat(48),
-              rtmr0: '02'.repeat(48),
-              rtmr1: '03'.repeat(48),
-              rtmr2: '04'.repeat(48),
-              rtmr3: '05'.repeat(48),
+/** Trusts one simulated machine, and one Intel whose collateral is of another day. */
+const verifierAt = (at: number) =>
+  verifierOf({
+    now: () => at,
+    policy: Policy.from({
+      version: 1,
+      platforms: [
+        ...(document.platforms ?? []),
+        {
+          kind: 'tdx',
+          measurements: [
+            {
+              values: {
+                mrtd: '01'.repeat(48),
+                rtmr0: '02'.repeat(48),
+                rtmr1: '03'.repeat(48),
+                rtmr2: '04'.repeat(48),
+                rtmr3: '05'.repeat(48),
+              },
             },
-          },
-        ],
-      },
-    ],
-  }),
-  roots: { simulated: [root.pem], tdx: [intel.rootPem] },
-  endorsements: new FixedEndorsements({ dcap: new FixedDcapEndorsements([collateral.tdx]) }),
-})
+          ],
+        },
+      ],
+    }),
+    roots: { simulated: [root.pem], tdx: [intel.rootPem] },
+    endorsements: new FixedEndorsements({ dcap: new FixedDcapEndorsements([collateral.tdx]) }),
+  })
 
 /** What a CMW in JSON stands in (RFC 9999 §4.4). */
 function utf8String(content: Uint8Array): Uint8Array {
@@ -75,8 +77,8 @@ async function extensions(): Promise<readonly (readonly [oid: string, value: Uin
   ]
 }
 
-function certificateWith(oid: string, value: Uint8Array): Uint8Array {
-  const [notBefore, notAfter] = [new Date(NOON - 3_600_000), new Date(NOON + DAY)]
+function certificateWith(oid: string, value: Uint8Array, at = NOON): Uint8Array {
+  const [notBefore, notAfter] = [new Date(at - 3_600_000), new Date(at + DAY)]
   return makeSelfSigned({ subject: 'enclave', keys, notBefore, notAfter, extraExtensions: [{ oid, value }] })
     .certificate
 }
@@ -91,17 +93,23 @@ export const certificateEvidenceTargets: readonly Target[] = [
     decode: bytes => evidenceInCertificate(parseCertificate(bytes)),
     describe: found => `${found?.extension} ${found?.format?.name}`,
   }),
-  appraised('cmw', 'json', cmw, utf8String),
+  appraised('cmw', 'json', cmw, { wrap: utf8String, at: RECENTLY }),
   appraised('dice', 'cbor', dice),
   appraised('gramine', 'binary', gramine),
 ]
 
 /** Appraises a certificate that holds the input. */
-function appraised(name: string, form: Target['form'], oid: string, wrap = (input: Uint8Array) => input): Target {
+function appraised(
+  name: string,
+  form: Target['form'],
+  oid: string,
+  { wrap = (input: Uint8Array) => input, at = NOON } = {},
+): Target {
+  const verifier = verifierAt(at)
   let genuine: Promise<readonly { readonly input: Uint8Array; readonly claims: object | undefined }[]> | undefined
   const appraisal = (value: Uint8Array) =>
     verifier.appraiseCertificate?.({
-      certificate: certificateWith(oid, wrap(value)),
+      certificate: certificateWith(oid, wrap(value), at),
       key,
       maxAgeSeconds: 86_400,
       signal: patient,

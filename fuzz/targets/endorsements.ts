@@ -11,8 +11,8 @@ import { NOON, newKey } from '../../test/support/simulated.js'
 import type { Form, Target } from '../target.js'
 import { decoder } from './decoder.js'
 
-const amd = new SimulatedAmd({ now: NOON })
-const platform = amd.platform()
+const amd = new SimulatedAmd({ now: NOON, line: 'genoa' })
+const platform = amd.platform({ tcb: { bootloader: 10, tee: 0, snp: 23, microcode: 84 } })
 const [vcek = new Uint8Array(0), ask = new Uint8Array(0)] = platform.chain
 const { chipId } = platform.fields
 const tdx = collateral.tdx
@@ -20,7 +20,7 @@ const tdx = collateral.tdx
 /** Endorsements, as services answer who asks for them, and what is read out of the certificates of platforms. */
 export const endorsementTargets: readonly Target[] = [
   manifests(),
-  kds('vcek', 'der', { line: 'genoa', chip: hex(chipId), tcb: tcbIn(vcek) }, [vcek, ask]),
+  kds('vcek', 'der', { line: 'genoa', chip: hex(chipId), tcb: '0a00000000001754' }, [vcek, ask]),
   kds('issuer', 'text', { line: 'genoa', key: 'vcek' }, [Uint8Array.from(Buffer.from(pem(ask) + amd.rootPem))]),
   kds('crl', 'der', { line: 'genoa' }, [amd.revocationList({ issuedAt: NOON })]),
   pcs('tcb-info', 'json', { tee: 'tdx', fmspc: JSON.parse(tdx.tcbInfo).tcbInfo.fmspc.toLowerCase() }, [
@@ -209,20 +209,6 @@ function chainOf(kind: string): string {
 /** In DER, and in hex as a PCCS gives it. */
 function crlForms(crl: Uint8Array): readonly Uint8Array[] {
   return [crl, Uint8Array.from(Buffer.from(hex(crl)))]
-}
-
-function tcbIn(certificate: Uint8Array): string {
-  const { levels } = endorsementKeyOf(parseCertificate(certificate))
-  const bytes = new Uint8Array(8)
-  for (const [part, at] of [
-    ['bootloader', 0],
-    ['tee', 1],
-    ['snp', 6],
-    ['microcode', 7],
-  ] as const) {
-    bytes[at] = levels.get(part) ?? 0
-  }
-  return hex(bytes)
 }
 
 function pem(der: Uint8Array): string {

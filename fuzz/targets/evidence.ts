@@ -40,7 +40,7 @@ import {
 import { decodeSimulatedClaims } from '#src/evidence/simulated/claims.js'
 import { type CborValue, type Cmw, decodeCbor, decodeCmw, encodeCmw, Tagged } from '#src/rats/index.js'
 import { Policy } from '#src/verifier/index.js'
-import { parseCertificate } from '#src/x509/index.js'
+import { certificatesIn, parseCertificate } from '#src/x509/index.js'
 import {
   challengeFor,
   endorsementsFor,
@@ -173,12 +173,28 @@ function parts(): readonly Target[] {
     one('tpm-bundle', 'cbor', 'tpm', decodeTpmBundle),
     one('tpm-public', 'binary', 'tpm', decodePublicArea),
     one('tpm-signature', 'binary', 'tpm', decodeSignature),
-    one('hcl-report', 'binary', 'az-snp-vtpm', decodeHclReport),
-    one('android-key-description', 'der', 'android-key', bytes => keyDescriptionOf(parseCertificate(bytes))),
+    decoder({
+      name: 'part:hcl-report',
+      form: 'binary',
+      seeds: async () => (await valuesOf(simulatedKind('az-snp-vtpm'))).flatMap(paravisorReportIn),
+      decode: decodeHclReport,
+    }),
+    decoder({
+      name: 'part:android-key-description',
+      form: 'der',
+      seeds: async () =>
+        (await valuesOf(simulatedKind('android-key'))).flatMap(chain =>
+          certificatesIn(Buffer.from(chain).toString('latin1')),
+        ),
+      decode: bytes => keyDescriptionOf(parseCertificate(bytes)),
+    }),
     decoder({
       name: 'part:azure-variable-data',
       form: 'json',
-      seeds: async () => (await valuesOf(simulatedKind('az-snp-vtpm'))).flatMap(variableDataIn),
+      seeds: async () =>
+        (await valuesOf(simulatedKind('az-snp-vtpm')))
+          .flatMap(paravisorReportIn)
+          .map(report => decodeHclReport(report).variableData),
       decode: readVariableData,
     }),
     decoder({ name: 'part:tcg-log', form: 'binary', seeds: () => [log], decode: decodeTcgLog }),
@@ -273,9 +289,9 @@ function stringsIn(bytes: Uint8Array): readonly Uint8Array[] {
 }
 
 /** What the paravisor says, in the Evidence of a VM on Azure. */
-function variableDataIn(bytes: Uint8Array): readonly Uint8Array[] {
+function paravisorReportIn(bytes: Uint8Array): readonly Uint8Array[] {
   try {
-    return [decodeHclReport(readAzureEvidence('sev-snp', bytes).hclReport).variableData]
+    return [readAzureEvidence('sev-snp', bytes).hclReport]
   } catch (error) {
     refusal(error)
     return []

@@ -57,7 +57,7 @@ function spki(): Target {
       const { kind, modulusLength } = key
       key.verify({ kind: 'eddsa' }, bytes, bytes)
       if (kind !== 'other' && kind !== 'rsa-pss') void key.jwk
-      return `${kind} ${modulusLength === undefined ? '' : modulusLength < 2048}`
+      return `taken ${kind} ${modulusLength === undefined ? '' : modulusLength < 2048}`
     },
   }
 }

@@ -317,8 +317,18 @@ export const ratsTargets: readonly Target[] = [
         throw new Violation('what nobody has signed is taken for signed')
     },
   }),
-  decoder({ name: 'parsec:tpm', form: 'cbor', seeds: () => evidence('tpm', /parsec/i), decode: decodeParsecTpm }),
-  decoder({ name: 'parsec:cca', form: 'cbor', seeds: () => evidence('cca', /parsec/i), decode: decodeParsecCca }),
+  decoder({
+    name: 'parsec:tpm',
+    form: 'cbor',
+    seeds: () => evidence('tpm', /parallaxsecond/),
+    decode: decodeParsecTpm,
+  }),
+  decoder({
+    name: 'parsec:cca',
+    form: 'cbor',
+    seeds: () => evidence('cca', /parallaxsecond/),
+    decode: decodeParsecCca,
+  }),
   decoder({
     name: 'media-type',
     form: 'text',
@@ -370,7 +380,7 @@ function holdsTag(value: CborValue): boolean {
 
 /** Without our own classes, and with numbers of one kind. */
 function plain(value: unknown): unknown {
-  if (value instanceof Float) return value.value
+  if (value instanceof Float) return plain(value.value)
   if (typeof value === 'bigint') return Number(value)
   if (Object.is(value, -0)) return 0
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')

@@ -24,6 +24,7 @@ const middle = root.issue({
   nameConstraints: { permitted: { dnsNames: ['example.com'] }, excluded: { dnsNames: ['bad.example.com'] } },
 })
 const leaves = [
+  middle.issue({ subject: 'leaf', dnsNames: ['a.example.com'] }),
   middle.issue({ subject: 'leaf', dnsNames: ['a.example.com', '*.example.com'], key: 'ed25519' }),
   middle.issue({ subject: 'leaf', ipAddresses: ['192.0.2.1', '2001:db8::1'], extendedKeyUsage: ['serverAuth'] }),
   root.issue({ subject: 'rsa', dnsNames: ['rsa.example.com'], key: 'rsa2048' }),
@@ -61,7 +62,7 @@ export const x509Targets: readonly Target[] = [
     seeds: () => certificates,
     decode(bytes) {
       const path = checkChain({
-        chain: [bytes, ...certificates.slice(0, 2)],
+        chain: [bytes, ...[root, middle].map(({ certificate }) => certificate)],
         anchors: TrustAnchors.from([root.certificate]),
         at: AT,
         purpose: 'serverAuth',
