@@ -183,6 +183,7 @@ napi_value open_sealed(napi_env env, napi_callback_info info) {
       EVP_CipherFinal_ex(context, rest, &length) == 1;
   /* Nobody sees plaintext that was not authenticated. */
   if (!is_open && output.length > 0) OPENSSL_cleanse(output.data, output.length);
+  if (!is_open) ERR_clear_error();
   napi_get_boolean(env, is_open, &result);
   return result;
 }

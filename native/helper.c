@@ -1,6 +1,6 @@
 /*
- * The native helper: AEADs (aead.c) and HMAC (hmac.c) over the OpenSSL that Node itself was built with, with no object made
- * for each use. It is optional, does nothing that node:crypto cannot do, and knows nothing of TLS.
+ * The native helper: AEADs (aead.c), HMAC (hmac.c) and X25519 (x25519.c) over the OpenSSL that Node itself was built with,
+ * with no object made for each use. It is optional, does nothing that node:crypto cannot do, and knows nothing of TLS.
  *
  *   scratch      1024 bytes, where what is short is put; each thread has its own
  *
@@ -14,6 +14,7 @@ static void free_helper(napi_env env, void *data, void *hint) {
   Helper *helper = data;
   free_aead(helper->aead);
   free_hmac(helper->hmac);
+  free_x25519(helper->x25519);
   free(helper);
 }
 
@@ -22,7 +23,9 @@ NAPI_MODULE_INIT() {
   if (!helper) return failure(env, "out of memory");
   helper->aead = new_aead();
   helper->hmac = new_hmac();
-  if (!helper->aead || !helper->hmac || napi_set_instance_data(env, helper, free_helper, NULL) != napi_ok) {
+  helper->x25519 = new_x25519();
+  const bool is_whole = helper->aead && helper->hmac && helper->x25519;
+  if (!is_whole || napi_set_instance_data(env, helper, free_helper, NULL) != napi_ok) {
     free_helper(env, helper, NULL);
     return failure(env, "out of memory");
   }
@@ -42,6 +45,8 @@ NAPI_MODULE_INIT() {
       {"seal", NULL, seal, NULL, NULL, NULL, napi_enumerable, NULL},
       {"open", NULL, open_sealed, NULL, NULL, NULL, napi_enumerable, NULL},
       {"hmac", NULL, hmac, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"generate", NULL, generate, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"agree", NULL, agree, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   if (napi_define_properties(env, exports, sizeof properties / sizeof *properties, properties) != napi_ok) return NULL;
   return exports;

@@ -9,6 +9,8 @@
 #include <string.h>
 
 extern void OPENSSL_cleanse(void *ptr, size_t len);
+/* After whatever may have failed: what OpenSSL says of it would be taken by Node for the reason of the next failure. */
+extern void ERR_clear_error(void);
 
 /* How much of what is short, and is asked for often, fits into the memory that JavaScript fills. An array of its own
    would have to leave V8's heap first, which costs more than the cryptography. */
@@ -16,13 +18,25 @@ enum { SCRATCH_LENGTH = 1024 };
 
 typedef struct Aead Aead;
 typedef struct Hmac Hmac;
+typedef struct X25519 X25519;
 
 /* Of one thread. */
 typedef struct {
   unsigned char *scratch;
   Aead *aead;
   Hmac *hmac;
+  X25519 *x25519;
 } Helper;
+
+/* OSSL_PARAM. */
+typedef struct {
+  const char *key;
+  unsigned int data_type;
+  void *data;
+  size_t data_size;
+  size_t return_size;
+} Param;
+enum { PARAM_UTF8_STRING = 4, PARAM_OCTET_STRING = 5 };
 
 typedef struct {
   unsigned char *data;
@@ -40,6 +54,7 @@ static inline napi_value range_error(napi_env env, const char *message) {
 }
 
 static inline napi_value failure(napi_env env, const char *message) {
+  ERR_clear_error();
   napi_throw_error(env, "ERR_CRYPTO_OPERATION_FAILED", message);
   return NULL;
 }
@@ -69,7 +84,7 @@ static inline Helper *helper_of(napi_env env) {
   return helper;
 }
 
-/* aead.c and hmac.c: the functions of each, and its state, which is NULL where there is no memory for it. */
+/* aead.c, hmac.c and x25519.c: the functions of each, and its state, which is NULL where there is no memory for it. */
 Aead *new_aead(void);
 void free_aead(Aead *aead);
 napi_value new_key(napi_env env, napi_callback_info info);
@@ -79,5 +94,9 @@ napi_value open_sealed(napi_env env, napi_callback_info info);
 Hmac *new_hmac(void);
 void free_hmac(Hmac *hmac);
 napi_value hmac(napi_env env, napi_callback_info info);
+X25519 *new_x25519(void);
+void free_x25519(X25519 *x25519);
+napi_value generate(napi_env env, napi_callback_info info);
+napi_value agree(napi_env env, napi_callback_info info);
 
 #endif

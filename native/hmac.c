@@ -10,22 +10,14 @@
 
 typedef struct evp_mac_st EVP_MAC;
 typedef struct evp_mac_ctx_st EVP_MAC_CTX;
-typedef struct {
-  const char *key;
-  unsigned int data_type;
-  void *data;
-  size_t data_size;
-  size_t return_size;
-} OSSL_PARAM;
 extern EVP_MAC *EVP_MAC_fetch(void *libctx, const char *algorithm, const char *properties);
 extern void EVP_MAC_free(EVP_MAC *mac);
 extern EVP_MAC_CTX *EVP_MAC_CTX_new(EVP_MAC *mac);
 extern void EVP_MAC_CTX_free(EVP_MAC_CTX *ctx);
-extern int EVP_MAC_CTX_set_params(EVP_MAC_CTX *ctx, const OSSL_PARAM params[]);
-extern int EVP_MAC_init(EVP_MAC_CTX *ctx, const unsigned char *key, size_t keylen, const OSSL_PARAM params[]);
+extern int EVP_MAC_CTX_set_params(EVP_MAC_CTX *ctx, const Param params[]);
+extern int EVP_MAC_init(EVP_MAC_CTX *ctx, const unsigned char *key, size_t keylen, const Param params[]);
 extern int EVP_MAC_update(EVP_MAC_CTX *ctx, const unsigned char *data, size_t datalen);
 extern int EVP_MAC_final(EVP_MAC_CTX *ctx, unsigned char *out, size_t *outl, size_t outsize);
-#define OSSL_PARAM_UTF8_STRING 4
 
 static const struct {
   char name[8];
@@ -53,8 +45,8 @@ static EVP_MAC_CTX *context_of(Hmac *all, size_t hash) {
   EVP_MAC_free(mac); /* the context has its own reference */
   char digest[sizeof HASHES->name];
   memcpy(digest, HASHES[hash].name, sizeof digest);
-  const OSSL_PARAM params[] = {
-      {"digest", OSSL_PARAM_UTF8_STRING, digest, strlen(digest), (size_t)-1},
+  const Param params[] = {
+      {"digest", PARAM_UTF8_STRING, digest, strlen(digest), (size_t)-1},
       {NULL, 0, NULL, 0, 0},
   };
   if (context && EVP_MAC_CTX_set_params(context, params) == 1) return all->contexts[hash] = context;

@@ -10,11 +10,11 @@ import { ExitCode, UsageError } from './exit-code.js'
  * The optional native helper: the C in native/, compiled where and when somebody asks for it, and never otherwise.
  */
 
-/** Says what seals records and makes HMACs here, and why. @throws UsageError if ATTESTED_TLS_NATIVE asks for what cannot be had */
+/** Says what seals records, and makes HMACs and X25519 keys, and why. @throws UsageError if ATTESTED_TLS_NATIVE asks for what cannot be had */
 export function nativeStatus(): ExitCode {
   const { name, reason, file } = used()
   process.stdout.write(
-    `records and HMACs are made by ${name === 'native' ? 'the native helper' : name}: ${reason}\n  ${file}\n`,
+    `records, HMACs and X25519 keys are made by ${name === 'native' ? 'the native helper' : name}: ${reason}\n  ${file}\n`,
   )
   return ExitCode.ok
 }
@@ -57,7 +57,7 @@ export function removeNative(): ExitCode {
 
 function compile(output: string): void {
   const compiler = process.env.CC || 'cc'
-  const sources = ['helper.c', 'aead.c', 'hmac.c'].map(name => join(packageFolder(), 'native', name))
+  const sources = ['helper.c', 'aead.c', 'hmac.c', 'x25519.c'].map(name => join(packageFolder(), 'native', name))
   const args = [...FLAGS, ...(process.platform === 'darwin' ? MAC : LINUX), `-I${headers()}`, ...sources, '-o', output]
   process.stdout.write(`${[compiler, ...args].join(' ')}\n`)
   const { status, error } = spawnSync(compiler, args, { stdio: ['ignore', 'inherit', 'inherit'] })

@@ -46,7 +46,7 @@ function program(done: (code: ExitCode) => void): Command {
     .description('says whether a policy is one, and where it is not')
     .option('--json', 'for programs')
     .action((file, options) => done(checkPolicy(file, options)))
-  native(root.command('native').description('the optional native helper for records and HMACs'), done)
+  native(root.command('native').description('the optional native helper, for records and handshakes'), done)
   return root
 }
 
@@ -57,7 +57,7 @@ Exit codes: 0 fine; 1 it was called wrongly, or the policy is none; 2 the peer i
 function native(command: Command, done: (code: ExitCode) => void): void {
   command
     .command('status', { isDefault: true })
-    .description('says what seals records and makes HMACs here, and why')
+    .description('says what seals records, and makes HMACs and X25519 keys, and why')
     .action(() => done(nativeStatus()))
   command
     .command('build')

@@ -8,9 +8,10 @@ import { type AeadAlgorithm, aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from './
 import { type AeadCipher, NodeAeadCipher } from './aead-cipher.js'
 import { type HashName, hashLength } from './hash.js'
 import { type HmacMaker, nodeHmac } from './hmac.js'
-import { type NativeHelper, nativeCiphers, nativeHmac } from './native-helper.js'
+import { type NativeHelper, nativeCiphers, nativeHmac, nativeX25519 } from './native-helper.js'
+import { nodeX25519, type X25519Maker } from './x25519.js'
 
-/** What seals and opens the records of this process, and makes the HMACs of its key schedules. */
+/** What seals and opens the records of this process, and makes the HMACs of its key schedules and its X25519 keys. */
 export interface CryptoImplementation {
   readonly name: 'node:crypto' | 'native'
   /** Why it is that one, for people. */
@@ -19,7 +20,7 @@ export interface CryptoImplementation {
   readonly file: string
 }
 
-/** What seals and opens the records of this process and makes its HMACs, and why.
+/** What seals and opens the records of this process, makes its HMACs and its X25519 keys, and why.
  *  @throws Error if ATTESTED_TLS_NATIVE asks for what cannot be had */
 export function cryptoImplementation(): CryptoImplementation {
   return chosenImplementation().implementation
@@ -30,6 +31,7 @@ export interface Choice {
   readonly implementation: CryptoImplementation
   readonly cipherOf: (algorithm: AeadAlgorithm, key: Uint8Array) => AeadCipher
   readonly hmac: HmacMaker
+  readonly x25519: X25519Maker
 }
 
 /** The choice of this process, made when the first key is. */
@@ -84,6 +86,7 @@ function byHelper(file: string): Choice {
     implementation: { name: 'native', reason: 'the native helper was built, and agrees with node:crypto', file },
     cipherOf: nativeCiphers(helper),
     hmac: nativeHmac(helper),
+    x25519: nativeX25519(helper),
   } as const
   compareWithNode(choice)
   return choice
@@ -94,11 +97,12 @@ function byNode(reason: string, file: string): Choice {
     implementation: { name: 'node:crypto', reason, file },
     cipherOf: (algorithm, key) => new NodeAeadCipher(algorithm, key),
     hmac: nodeHmac,
+    x25519: nodeX25519,
   }
 }
 
 /** A helper that was built for something else must not come to seal anything. @throws Error if it differs */
-function compareWithNode({ cipherOf, hmac }: Choice): void {
+function compareWithNode({ cipherOf, hmac, x25519 }: Choice): void {
   for (const algorithm of Object.values(aeadAlgorithms)) {
     const key = Uint8Array.from({ length: algorithm.keyLength }, (_, i) => i + 1)
     const ciphers = [new NodeAeadCipher(algorithm, key), cipherOf(algorithm, key)]
@@ -123,6 +127,12 @@ function compareWithNode({ cipherOf, hmac }: Choice): void {
         throw new Error(`it does not agree with node:crypto on HMAC with ${hash}`)
       }
     }
+  }
+  const [ours, theirs] = [x25519.generate(), nodeX25519.generate()]
+  const [one, other] = [ours.agree(theirs.publicKey), theirs.agree(ours.publicKey)]
+  const isRefused = x25519.generate().agree(new Uint8Array(32)) === null
+  if (!one || !other || !equalBytes(one, other) || !isRefused) {
+    throw new Error('it does not agree with node:crypto on X25519')
   }
 }
 

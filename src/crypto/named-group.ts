@@ -1,4 +1,5 @@
-import { createECDH, createPublicKey, diffieHellman, type ECDH, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createECDH, type ECDH } from 'node:crypto'
+import { chosenImplementation } from './implementation.js'
 import { mlKem768, mlKem1024 } from './ml-kem.js'
 
 /** NamedGroup (RFC 8446 §4.2.7; X25519MLKEM768 of draft-ietf-tls-ecdhe-mlkem §4; MLKEM1024 of
@@ -18,7 +19,8 @@ export interface KeyShare {
   readonly group: NamedGroup
   /** `key_exchange` of the KeyShareEntry. */
   readonly keyExchange: Uint8Array
-  /** The (EC)DHE secret. @throws KeyExchangeError if the peer's share is not a valid one of the group */
+  /** The (EC)DHE secret. Called once: an ephemeral key serves one key exchange.
+   *  @throws KeyExchangeError if the peer's share is not a valid one of the group */
   complete(peer: Uint8Array): Uint8Array
 }
 
@@ -63,30 +65,17 @@ export function answerKeyShare(group: NamedGroup, peer: Uint8Array): { keyExchan
 class X25519Share implements KeyShare {
   readonly group = NamedGroup.x25519
   readonly keyExchange: Uint8Array
-  readonly #privateKey: KeyObject
+  readonly #key = chosenImplementation().x25519.generate()
 
   constructor() {
-    // The public key is encoded inside the generating job: exporting a fresh X25519 key as JWK afterwards can hang
-    // Node 20 for good (a garbage collection inside the export waits for the lock that the export holds).
-    const { publicKey, privateKey } = generateX25519()
-    this.#privateKey = privateKey
-    this.keyExchange = Buffer.from(publicKey.x, 'base64url')
+    this.keyExchange = this.#key.publicKey
   }
 
   complete(peer: Uint8Array): Uint8Array {
     if (peer.length !== 32) throw new KeyExchangeError(`an x25519 share has 32 bytes, not ${peer.length}`)
-    // JWK is the encoding that every supported Node imports fast.
-    const x = Buffer.from(peer.buffer, peer.byteOffset, peer.length).toString('base64url')
-    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
-    let secret: Uint8Array
-    try {
-      secret = diffieHellman({ privateKey: this.#privateKey, publicKey })
-    } catch {
-      // OpenSSL refuses points of small order itself.
-      throw new KeyExchangeError('the x25519 share has small order')
-    }
+    const secret = this.#key.agree(peer)
     // RFC 7748 §6.1 with RFC 8446 §7.4.2: the all-zero secret MUST be refused.
-    if (isZero(secret)) throw new KeyExchangeError('the x25519 share has small order')
+    if (!secret || isZero(secret)) throw new KeyExchangeError('the x25519 share has small order')
     return secret
   }
 }
@@ -97,16 +86,6 @@ function isZero(secret: Uint8Array): boolean {
   for (const byte of secret) bits |= byte
   return bits === 0
 }
-
-interface X25519Pair {
-  publicKey: { x: string }
-  privateKey: KeyObject
-}
-
-/** @types/node does not know that a JWK comes back when only the public key's encoding is asked for. */
-const generateX25519 = (): X25519Pair =>
-  (generateKeyPairSync as unknown as (type: string, options: object) => X25519Pair)('x25519', JWK_PUBLIC)
-const JWK_PUBLIC = { publicKeyEncoding: { format: 'jwk' } }
 
 class EcShare implements KeyShare {
   readonly group: NamedGroup

@@ -3,6 +3,7 @@ import { type AeadAlgorithm, NONCE_LENGTH, TAG_LENGTH } from './aead-algorithm.j
 import { type AeadCipher, NodeAeadCipher } from './aead-cipher.js'
 import { type HashName, hashLength } from './hash.js'
 import { type HmacMaker, nodeHmac } from './hmac.js'
+import { usedTwice, type X25519Key, type X25519Maker } from './x25519.js'
 
 /*
  * What the native helper does, in the terms of this room: calls of the OpenSSL in this Node, with no object and no memory made
@@ -12,13 +13,15 @@ import { type HmacMaker, nodeHmac } from './hmac.js'
 
 /** What the file of the native helper exports: native/helper.c. */
 export interface NativeHelper {
-  /** Where key, nonce and additional data of an AEAD stand, or key and data of an HMAC. */
+  /** Where key, nonce and additional data of an AEAD stand, key and data of an HMAC, or the keys of X25519. */
   readonly scratch: Uint8Array
   newKey(): number
   forget(key: number): void
   seal(algorithm: number, key: number, aadLength: number, plaintext: Uint8Array, output: Uint8Array): void
   open(algorithm: number, key: number, aadLength: number, sealed: Uint8Array, output: Uint8Array): boolean
   hmac(hash: number, keyLength: number, dataLength: number): void
+  generate(): void
+  agree(): boolean
 }
 
 /** The AEADs of the helper. @throws TypeError if it is none */
@@ -114,3 +117,42 @@ function bytesOf(key: KeyObject | Uint8Array): Uint8Array {
 }
 
 const HASHES: Readonly<Record<HashName, number>> = { sha256: 0, sha384: 1, sha512: 2 }
+
+/** The X25519 of the helper. */
+export function nativeX25519(helper: NativeHelper): X25519Maker {
+  return { generate: () => new NativeX25519Key(helper) }
+}
+
+class NativeX25519Key implements X25519Key {
+  readonly publicKey: Uint8Array
+  readonly #helper: NativeHelper
+  #privateKey: Uint8Array | undefined
+
+  constructor(helper: NativeHelper) {
+    this.#helper = helper
+    const { scratch } = helper
+    helper.generate()
+    this.#privateKey = scratch.slice(0, X25519_LENGTH)
+    this.publicKey = scratch.slice(X25519_LENGTH, 2 * X25519_LENGTH)
+    scratch.fill(0, 0, X25519_LENGTH)
+  }
+
+  agree(peer: Uint8Array): Uint8Array | null {
+    const privateKey = this.#privateKey
+    this.#privateKey = undefined
+    if (!privateKey) throw usedTwice()
+    const { scratch } = this.#helper
+    scratch.set(privateKey)
+    privateKey.fill(0)
+    // With its public key OpenSSL need not compute it.
+    scratch.set(this.publicKey, X25519_LENGTH)
+    scratch.set(peer, 2 * X25519_LENGTH)
+    if (!this.#helper.agree()) return null
+    const secret = scratch.slice(0, X25519_LENGTH)
+    scratch.fill(0, 0, X25519_LENGTH)
+    return secret
+  }
+}
+
+/** Bytes of a private key, of a public one, and of a secret. */
+const X25519_LENGTH = 32

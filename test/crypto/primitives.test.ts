@@ -176,20 +176,20 @@ describe('key exchange', () => {
     })
 
     test(`${name} refuses shares that are none`, () => {
-      const share = generateKeyShare(group)
-      const { length } = share.keyExchange
+      const { keyExchange } = generateKeyShare(group)
+      const { length } = keyExchange
       for (const wrong of [
         new Uint8Array(0),
         new Uint8Array(length),
         new Uint8Array(length).fill(0xff),
-        share.keyExchange.subarray(1),
-        Uint8Array.of(...share.keyExchange, 0),
+        keyExchange.subarray(1),
+        Uint8Array.of(...keyExchange, 0),
       ]) {
         // An x25519 share is any 32 bytes but those of small order.
         const isOne = group === NamedGroup.x25519 && wrong.length === 32 && wrong[0] === 0xff
         // A KEM takes any ciphertext of the right length, and a key whose coefficients are all zero.
         const isCiphertext = group === NamedGroup.MLKEM1024 && wrong.length === length
-        if (!isOne && !isCiphertext) assert.throws(() => share.complete(wrong), KeyExchangeError)
+        if (!isOne && !isCiphertext) assert.throws(() => generateKeyShare(group).complete(wrong), KeyExchangeError)
         if (!isOne && !(isCiphertext && wrong[0] === 0))
           assert.throws(() => answerKeyShare(group, wrong), KeyExchangeError)
       }
@@ -208,6 +208,15 @@ describe('key exchange', () => {
       'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
     ]) {
       assert.throws(() => generateKeyShare(NamedGroup.x25519).complete(bytes(point)), KeyExchangeError)
+    }
+  })
+
+  test('x25519 uses a key once', () => {
+    for (const answer of [generateKeyShare(NamedGroup.x25519).keyExchange, new Uint8Array(32)]) {
+      const share = generateKeyShare(NamedGroup.x25519)
+      if (answer.some(byte => byte !== 0)) share.complete(answer)
+      else assert.throws(() => share.complete(answer), KeyExchangeError)
+      assert.throws(() => share.complete(answer), /second time/)
     }
   })
 

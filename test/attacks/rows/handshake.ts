@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { generateKeyShare, hash, systemEntropy } from '#src/crypto/index.js'
+import { createHash, createPublicKey, diffieHellman, generateKeyPairSync } from 'node:crypto'
+import { hash, systemEntropy } from '#src/crypto/index.js'
 import type { ControlSession, Plug, PlugOffer } from '#src/handshake/index.js'
 import { alterSession } from '../../attestation/hardened/support.js'
 import { alterAnswer, alterOffer, withData } from '../../attestation/hostile.js'
@@ -175,13 +175,16 @@ function shareOf(group: number, keyExchange: Uint8Array): Variant['attack'] {
 
 /** A server that has one ephemeral key for all connections. */
 function reusing() {
-  const share = generateKeyShare(X25519)
+  // Not a key share of the product, which serves one key exchange.
+  const { publicKey, privateKey } = generateKeyPairSync('x25519')
+  const keyExchange = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)
   return {
     ...systemEntropy,
-    answerKeyShare: (_group: number, peer: Uint8Array) => ({
-      keyExchange: share.keyExchange,
-      secret: share.complete(peer),
-    }),
+    answerKeyShare: (_group: number, peer: Uint8Array) => {
+      const x = Buffer.from(peer).toString('base64url')
+      const theirs = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
+      return { keyExchange, secret: diffieHellman({ privateKey, publicKey: theirs }) }
+    },
   }
 }
 
