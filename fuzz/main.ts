@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
+import { processorTime } from './processor-time.js'
 import type { Job, Note } from './worker.js'
 
 /* Feeds everything that takes bytes from strangers with bytes that are almost right, and looks whether what has to be true
@@ -58,18 +59,17 @@ function run(job: Job): Promise<number> {
   return new Promise(resolve => {
     let failures = 0
     let current = 'nothing yet'
-    let watchdog: NodeJS.Timeout
-    const watch = () => {
-      clearTimeout(watchdog)
-      watchdog = setTimeout(() => {
-        console.log(`✗ hangs: ${current}`)
-        failures++
-        void worker.terminate()
-      }, HANGS_AFTER)
-    }
-    watch()
+    let heard = { at: performance.now(), processorTime: processorTime() }
+    const watchdog = setInterval(() => {
+      const [passed, used] = [performance.now() - heard.at, processorTime() - heard.processorTime]
+      if (passed < PATIENCE && used < HANGS_AFTER) return
+      console.log(`✗ hangs: ${current}`)
+      failures++
+      clearInterval(watchdog)
+      void worker.terminate()
+    }, 1000)
     worker.on('message', (note: Note) => {
-      watch()
+      heard = { at: performance.now(), processorTime: processorTime() }
       if (note.current) current = note.current
       if (note.say) console.log(note.say)
       if (note.failure) {
@@ -85,14 +85,16 @@ function run(job: Job): Promise<number> {
       console.log(`✗ at ${current}: ${error.stack}`)
     })
     worker.on('exit', () => {
-      clearTimeout(watchdog)
+      clearInterval(watchdog)
       resolve(failures === 0 ? 0 : 1)
     })
   })
 }
 
-/** ms without a word from the worker, which says something every second. */
-const HANGS_AFTER = 120_000
+/** ms of processor time without a word from the worker, which says something every second; and ms in all, since a busy
+ *  machine may let it wait for long. */
+const HANGS_AFTER = 60_000
+const PATIENCE = 600_000
 const MAX_MEGABYTES = 1024
 
 try {

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { readCorpus, writeCorpus } from './corpus.js'
 import { Failing, Fuzzer, outcomeOf } from './fuzzer.js'
 import { minimised } from './minimise.js'
+import { processorTime } from './processor-time.js'
 import { gist, type Target } from './target.js'
 import { targetsNamed } from './targets.js'
 
@@ -59,13 +60,7 @@ async function fuzz(targets: readonly Target[]): Promise<void> {
   tell({ say: `${runs} runs of ${fuzzers.length} targets in ${seconds} s of processor time` })
 }
 
-/** ms, of this process: what else the machine does takes nothing from a target. */
-function processorTime(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
-}
-
-/** ms of it that each target has in turn, times its weight. */
+/** ms of processor time that each target has in turn, times its weight. */
 const TURN = 200
 
 const told = new Set<string>()

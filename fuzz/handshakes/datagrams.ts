@@ -12,8 +12,10 @@ import { contentOf, DatagramInterceptor, wholeMessages } from './datagram-interc
 import { edits } from './edits.js'
 import { honest, pairs } from './pairs.js'
 
-/** DTLS has no early data, and the others are the same handshake over another carrier. */
-const NAMES = Object.keys(pairs).filter(name => name !== 'resumed' && name !== 'early')
+/** DTLS has no early data; a resumed handshake is the same over another carrier; and the signature over results is checked in
+ *  another thread, which a clock that moves when nothing else does would not wait for. */
+const ELSEWHERE: ReadonlySet<string> = new Set(['resumed', 'early', 'passport', 'passport-client'])
+const NAMES = Object.keys(pairs).filter(name => !ELSEWHERE.has(name))
 const INTERNAL_ERROR = 80
 
 /** DTLS connections in which one side deviates behind its own back: what it sends is changed before it is sealed. */
