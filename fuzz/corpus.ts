@@ -3,13 +3,13 @@ import { fileURLToPath } from 'node:url'
 
 /* The corpus: for each target some inputs, the shortest that was seen for each thing that the target can say. All of them
  * were made of inputs that this package made itself. A file holds those of the targets whose names begin alike, one a
- * line: the target, a tab, base64. */
+ * line: the target, a tab, base64. One file has those that something was found by; it is not written anew. */
 
 const FOLDER = fileURLToPath(new URL('../../fuzz/corpus/', import.meta.url))
 
 /** The inputs of a target; none if there are none yet. */
 export function readCorpus(target: string): readonly Uint8Array[] {
-  return linesOf(fileOf(target)).flatMap(([name, input]) =>
+  return [...linesOf(fileOf(target)), ...linesOf(FOUND)].flatMap(([name, input]) =>
     name === target ? [Uint8Array.from(Buffer.from(input, 'base64'))] : [],
   )
 }
@@ -54,5 +54,6 @@ function fileOf(target: string): string {
   return `${FOLDER}${target.split(':')[0]}.txt`
 }
 
+const FOUND = `${FOLDER}found.txt`
 const MOST_INPUTS = 32
 const MOST_CHARACTERS = 6_000
