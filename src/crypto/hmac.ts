@@ -13,5 +13,9 @@ export interface HmacMaker {
 /** By node:crypto, which makes an object for each: that costs more than the hashing, and again when it is collected. */
 export const nodeHmac: HmacMaker = {
   keyOf: secretKey,
-  mac: (hash, key, data) => createHmac(hash, key).update(data).digest(),
+  mac(hash, key, data) {
+    const { buffer, byteOffset, length } = createHmac(hash, key).update(data).digest()
+    // A plain view of Node's Buffer, whose `slice` does not mean what others' does.
+    return new Uint8Array(buffer, byteOffset, length)
+  },
 }

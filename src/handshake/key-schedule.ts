@@ -302,9 +302,8 @@ export function expandLabel(
   // RFC 5869 §2.3: the first block is HMAC(PRK, info || 0x01), and one block is all that the key schedule asks for.
   const block = secret.mac(info)
   if (length === size) return block
-  // Not a part of it, for which V8 would move the block out of its heap; and a copy, which the `slice` of node:crypto's
-  // Buffers does not make.
-  const output = Uint8Array.prototype.slice.call(block, 0, length)
+  // Not a part of it, for which V8 would move a short block out of its heap.
+  const output = block.slice(0, length)
   block.fill(0)
   return output
 }

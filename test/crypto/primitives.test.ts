@@ -161,6 +161,19 @@ describe('an AEAD', () => {
   }
 })
 
+describe('what comes of secrets', () => {
+  test('is plain bytes, whose slice is a copy', () => {
+    const mac = new MacKey('sha256', new Uint8Array(32)).mac(new Uint8Array(3))
+    const opened = (() => {
+      const aead = new AeadKey(aeadAlgorithms.aes128gcm, new Uint8Array(16))
+      const sealed = new Uint8Array(3 + 16)
+      aead.seal(new Uint8Array(12), new Uint8Array(0), new Uint8Array(3), sealed, 0)
+      return aead.open(new Uint8Array(12), new Uint8Array(0), sealed)
+    })()
+    for (const bytes of [mac, opened]) assert.equal(Object.getPrototypeOf(bytes), Uint8Array.prototype)
+  })
+})
+
 describe('key exchange', () => {
   for (const [name, group] of Object.entries(NamedGroup)) {
     test(`${name} gives both sides one secret, a new one each time`, () => {
