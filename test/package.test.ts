@@ -29,7 +29,8 @@ describe('the package', () => {
 
   test('ships neither tests nor what only a build needs', () => {
     const shipped = packed.filter(
-      path => !/^(dist|src|docs|build\/apps\/cli)\/|^native\/[a-z0-9]+\.[ch]$|^[A-Z]+(\.md)?$|^package\.json$/.test(path),
+      path =>
+        !/^(dist|src|docs|build\/apps\/cli)\/|^native\/[a-z0-9]+\.[ch]$|^[A-Z]+(\.md)?$|^package\.json$/.test(path),
     )
     assert.deepEqual(shipped, [])
     assert.deepEqual(

@@ -1,6 +1,7 @@
 import { type CipherGCMTypes, createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { EMPTY, madeOutside } from '../bytes/index.js'
 import type { AeadAlgorithm } from './aead-algorithm.js'
+import { plain } from './plain.js'
 import { secretKey } from './secret-key.js'
 
 /** What does the work of an `AeadKey`. */
@@ -50,8 +51,7 @@ export class NodeAeadCipher implements AeadCipher {
     } catch {
       return null
     }
-    // A plain view of Node's Buffer, whose `slice` does not mean what others' does.
-    return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length)
+    return plain(plaintext)
   }
 
   wipe(): void {

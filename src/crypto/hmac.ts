@@ -1,5 +1,6 @@
 import { createHmac, type KeyObject } from 'node:crypto'
 import type { HashName } from './hash.js'
+import { plain } from './plain.js'
 import { secretKey } from './secret-key.js'
 
 /** What makes HMACs (RFC 2104). */
@@ -13,9 +14,5 @@ export interface HmacMaker {
 /** By node:crypto, which makes an object for each: that costs more than the hashing, and again when it is collected. */
 export const nodeHmac: HmacMaker = {
   keyOf: secretKey,
-  mac(hash, key, data) {
-    const { buffer, byteOffset, length } = createHmac(hash, key).update(data).digest()
-    // A plain view of Node's Buffer, whose `slice` does not mean what others' does.
-    return new Uint8Array(buffer, byteOffset, length)
-  },
+  mac: (hash, key, data) => plain(createHmac(hash, key).update(data).digest()),
 }

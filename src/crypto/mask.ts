@@ -17,6 +17,11 @@ export class MaskKey {
     }
   }
 
+  /** Overwrites the key, as far as it is ours to overwrite. */
+  wipe(): void {
+    this.#key.fill(0)
+  }
+
   /** @param sample 16 bytes   @returns 2 bytes or more */
   mask(sample: Uint8Array): Uint8Array {
     if (this.#aes) return this.#aes.update(sample)

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import * as nodeCrypto from 'node:crypto'
 import { ml_kem768, ml_kem1024 } from '@noble/post-quantum/ml-kem.js'
+import { plain } from './plain.js'
 
 /** ML-KEM (FIPS 203) with one set of parameters. */
 export interface MlKem {
@@ -39,7 +40,10 @@ function native(name: KemName, lengths: Lengths): MlKem | undefined {
   const generate = () => {
     const { publicKey, privateKey } = node.generateKeyPairSync(name)
     const encapsulationKey = (publicKey.export as unknown as (o: object) => Uint8Array)({ format: 'raw-public' })
-    return { encapsulationKey, decapsulate: (ciphertext: Uint8Array) => node.decapsulate(privateKey, ciphertext) }
+    return {
+      encapsulationKey,
+      decapsulate: (ciphertext: Uint8Array) => plain(node.decapsulate(privateKey, ciphertext)),
+    }
   }
   try {
     importKey(generate().encapsulationKey)
@@ -54,7 +58,7 @@ function native(name: KemName, lengths: Lengths): MlKem | undefined {
     encapsulate(encapsulationKey) {
       try {
         const { ciphertext, sharedKey } = node.encapsulate(importKey(encapsulationKey))
-        return { ciphertext, sharedSecret: sharedKey }
+        return { ciphertext, sharedSecret: plain(sharedKey) }
       } catch {
         return null
       }

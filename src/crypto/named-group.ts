@@ -1,6 +1,8 @@
 import { createECDH, type ECDH } from 'node:crypto'
+import { concat } from '../bytes/index.js'
 import { chosenImplementation } from './implementation.js'
 import { mlKem768, mlKem1024 } from './ml-kem.js'
+import { plain } from './plain.js'
 
 /** NamedGroup (RFC 8446 §4.2.7; X25519MLKEM768 of draft-ietf-tls-ecdhe-mlkem §4; MLKEM1024 of
  *  draft-ietf-tls-mlkem §4). */
@@ -107,7 +109,7 @@ class EcShare implements KeyShare {
       throw new KeyExchangeError(`the ${curve?.title} share is not an uncompressed point`)
     }
     try {
-      return this.#ecdh.computeSecret(peer)
+      return plain(this.#ecdh.computeSecret(peer))
     } catch {
       throw new KeyExchangeError(`the ${curve.title} share is not a point of the curve`)
     }
@@ -159,10 +161,10 @@ class HybridShare implements KeyShare {
     if (peer.length !== mlKem768.ciphertextLength + 32) {
       throw new KeyExchangeError(`an X25519MLKEM768 answer has ${mlKem768.ciphertextLength + 32} bytes`)
     }
-    return Buffer.concat([
+    return concat(
       this.#kem.decapsulate(peer.subarray(0, mlKem768.ciphertextLength)),
       this.#x25519.complete(peer.subarray(mlKem768.ciphertextLength)),
-    ])
+    )
   }
 }
 
@@ -177,6 +179,6 @@ function answerHybrid(peer: Uint8Array): { keyExchange: Uint8Array; secret: Uint
   const secret = x25519.complete(peer.subarray(length))
   return {
     keyExchange: Buffer.concat([kem.ciphertext, x25519.keyExchange]),
-    secret: Buffer.concat([kem.sharedSecret, secret]),
+    secret: concat(kem.sharedSecret, secret),
   }
 }

@@ -1,4 +1,5 @@
 import { createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { plain } from './plain.js'
 
 /** What makes the keys of X25519 (RFC 7748). */
 export interface X25519Maker {
@@ -36,7 +37,7 @@ class NodeX25519Key implements X25519Key {
     const x = Buffer.from(peer.buffer, peer.byteOffset, peer.length).toString('base64url')
     const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' })
     try {
-      return diffieHellman({ privateKey, publicKey })
+      return plain(diffieHellman({ privateKey, publicKey }))
     } catch {
       // OpenSSL refuses points of small order itself.
       return null

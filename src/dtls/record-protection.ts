@@ -32,9 +32,10 @@ export class RecordProtection {
     for (let i = 0; i < field.length; i++) field[i] ^= mask[i]
   }
 
-  /** Nothing more is sealed or opened: the key is overwritten. */
+  /** Nothing more is sealed or opened: the keys are overwritten. */
   wipe(): void {
     this.#key.wipe()
+    this.#mask.wipe()
   }
 
   /** As in RFC 8446 §5.3; the epoch is no part of it (RFC 9147 §4). */

@@ -42,9 +42,10 @@ export class HandshakeState<C extends ClientConfig | ServerConfig> {
   }
 
   /** The Handshake Secret and what comes of it (RFC 8446 §7.1). The transcript is ClientHello...ServerHello.
-   *  @param sharedSecret of (EC)DHE */
+   *  @param sharedSecret of (EC)DHE, given away: it is wiped */
   handshakeSecrets(early: EarlySecret, sharedSecret: Uint8Array): HandshakeSecrets {
     const secret = early.handshakeSecret(sharedSecret)
+    sharedSecret.fill(0)
     const helloHash = this.transcript.digest()
     const server = secret.traffic('server', helloHash)
     const client = secret.traffic('client', helloHash)

@@ -90,11 +90,9 @@ export class EarlySecret {
 
   /** The next stage. @param sharedSecret of (EC)DHE; null for psk_ke */
   handshakeSecret(sharedSecret: Uint8Array | null): HandshakeSecret {
+    const { hash } = this.#secret
     this.#salt ??= nextSalt(this.#prefix, this.#secret)
-    return new HandshakeSecret(
-      new MacKey(this.#secret.hash, hkdfExtract(this.#secret.hash, this.#salt, sharedSecret)),
-      this.#prefix,
-    )
+    return new HandshakeSecret(new MacKey(hash, hkdfExtract(hash, this.#salt, sharedSecret)), this.#prefix)
   }
 }
 
@@ -129,10 +127,11 @@ export class HandshakeSecret {
   }
 
   mainSecret(): MainSecret {
-    return new MainSecret(
-      new MacKey(this.#secret.hash, hkdfExtract(this.#secret.hash, nextSalt(this.#prefix, this.#secret), null)),
-      this.#prefix,
-    )
+    const { hash } = this.#secret
+    const salt = nextSalt(this.#prefix, this.#secret)
+    const main = new MainSecret(new MacKey(hash, hkdfExtract(hash, salt, null)), this.#prefix)
+    salt.fill(0)
+    return main
   }
 
   /** Nothing is derived any more: the bytes are overwritten. */
@@ -208,9 +207,10 @@ export class TrafficSecret {
    *  @param transcriptHash Hash.length bytes   @returns Hash.length bytes */
   verifyData(transcriptHash: Uint8Array): Uint8Array {
     const { hash } = this.#secret
-    return new MacKey(hash, expandLabel(this.#prefix, this.#secret, 'finished', EMPTY, hashLength[hash])).mac(
-      transcriptHash,
-    )
+    const key = new MacKey(hash, expandLabel(this.#prefix, this.#secret, 'finished', EMPTY, hashLength[hash]))
+    const verifyData = key.mac(transcriptHash)
+    key.wipe()
+    return verifyData
   }
 
   /** Whether `received` is the verify_data due, in constant time. */

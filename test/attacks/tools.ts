@@ -171,7 +171,8 @@ export function leakedEntropy() {
         const id = `${group} ${Buffer.from(peer).toString('hex')}`
         const share = shares.get(id) ?? entropy.answerKeyShare(group, peer)
         shares.set(id, share)
-        return share
+        // Who gets a secret wipes it.
+        return { ...share, secret: Uint8Array.from(share.secret) }
       },
     }
   }

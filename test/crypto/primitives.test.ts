@@ -170,7 +170,12 @@ describe('what comes of secrets', () => {
       aead.seal(new Uint8Array(12), new Uint8Array(0), new Uint8Array(3), sealed, 0)
       return aead.open(new Uint8Array(12), new Uint8Array(0), sealed)
     })()
-    for (const bytes of [mac, opened]) assert.equal(Object.getPrototypeOf(bytes), Uint8Array.prototype)
+    const agreed = Object.values(NamedGroup).flatMap(group => {
+      const share = generateKeyShare(group)
+      const { keyExchange, secret } = answerKeyShare(group, share.keyExchange)
+      return [secret, share.complete(keyExchange)]
+    })
+    for (const bytes of [mac, opened, ...agreed]) assert.equal(Object.getPrototypeOf(bytes), Uint8Array.prototype)
   })
 })
 

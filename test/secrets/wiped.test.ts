@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { describe, type TestContext } from 'node:test'
-import { MacKey, systemEntropy } from '#src/crypto/index.js'
+import { AeadKey, answerKeyShare, MacKey, systemEntropy } from '#src/crypto/index.js'
 import { HandshakeSecret, MainSecret, TrafficSecret } from '#src/handshake/index.js'
 import { connectedDatagramPair } from '../support/datagram-pair.js'
 import { connectedPair } from '../support/pair.js'
@@ -43,6 +43,45 @@ describe('a secret that is wiped', () => {
 describe('a connection wipes', () => {
   // Of each side: the Handshake Secret with its two of traffic, and the Main Secret.
   const handshake = { handshake: 2, traffic: 4, main: 2 }
+
+  test('the secret of the key exchange', async () => {
+    let secret: Uint8Array | undefined
+    const entropy = {
+      ...systemEntropy,
+      answerKeyShare: (...args: Parameters<typeof answerKeyShare>) => {
+        const answer = answerKeyShare(...args)
+        secret = answer.secret
+        assert.ok(secret.some(byte => byte !== 0))
+        return answer
+      },
+    }
+    await connectedPair({ server: { entropy } })
+    assert.ok(secret?.every(byte => byte === 0))
+  })
+
+  test('the keys of records: those of the handshake with it, the others at the end', async t => {
+    const { mock } = t.mock.method(AeadKey.prototype, 'wipe')
+    const pair = await connectedPair()
+    // Two of each side, and what the pair itself reads along with in each direction.
+    assert.equal(mock.callCount(), 4 + 2)
+    pair.client.connection.updateKeys(true)
+    pair.move()
+    assert.equal(mock.callCount(), 8 + 4)
+    pair.client.connection.close()
+    pair.server.connection.close()
+    pair.move()
+    assert.equal(mock.callCount(), 12 + 4)
+  })
+
+  test('the keys of datagrams at the end, for the peer may not have the new ones before', async t => {
+    const { mock } = t.mock.method(AeadKey.prototype, 'wipe')
+    const pair = await connectedDatagramPair()
+    pair.client.connection.close()
+    pair.server.connection.close()
+    await pair.settle()
+    // Of each side the keys to read in two epochs, and those to write in the last one.
+    assert.equal(mock.callCount(), 6)
+  })
 
   test('what only the handshake needed, keys that are replaced, and those that are left at the end', async t => {
     const wiped = counting(t)
