@@ -57,7 +57,7 @@ Exit codes: 0 fine; 1 it was called wrongly, or the policy is none; 2 the peer i
 function native(command: Command, done: (code: ExitCode) => void): void {
   command
     .command('status', { isDefault: true })
-    .description('says what seals records, and makes HMACs and X25519 keys, and why')
+    .description('says what does the work here, and why')
     .action(() => done(nativeStatus()))
   command
     .command('build')
