@@ -40,6 +40,7 @@ export function attested(profile: 'draft08' | 'hardened'): {
     },
     roots: { simulated: [root.pem] },
     dangerouslyTrustSimulatedPlatforms: true,
+    sessionLifetime: PATIENCE,
     warn: () => {},
   })
   const timeouts = { attester: PATIENCE, verifier: PATIENCE, peer: PATIENCE, renewal: PATIENCE }

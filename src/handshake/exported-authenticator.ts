@@ -66,6 +66,9 @@ export interface AuthenticatorOptions {
   readonly table?: ExtensionTable
   /** The largest Certificate message that we take, in bytes. Default: 65536. */
   readonly maxCertificateLength?: number
+  /** Whether each certificate_request_context has to be greater than the one before it in its direction, as byte strings:
+   *  then the last one is all that is remembered. Default: they have to differ, and 65536 of them are the most. */
+  readonly hasAscendingContexts?: boolean
 }
 
 /** Exported authenticators of one connection, both ways. It sees to it that no certificate_request_context is used
@@ -77,16 +80,18 @@ export class AuthenticatorExchange {
   readonly #maxCertificateLength: number
   /** Requests of ours that have no answer yet, by context. */
   readonly #awaited = new Map<string, AuthenticatorRequest>()
-  /** RFC 9261 §4: a context is unique on its connection, for each direction. */
-  readonly #asked = new Set<string>()
-  readonly #answered = new Set<string>()
+  readonly #asked: UsedContexts
+  readonly #answered: UsedContexts
 
   constructor({
     side,
     established,
     table = tableWith(undefined),
     maxCertificateLength = 2 ** 16,
+    hasAscendingContexts = false,
   }: AuthenticatorOptions) {
+    this.#asked = new UsedContexts(hasAscendingContexts)
+    this.#answered = new UsedContexts(hasAscendingContexts)
     this.#side = side
     this.#established = established
     this.#table = table
@@ -103,7 +108,7 @@ export class AuthenticatorExchange {
     readonly extensions?: readonly ExtensionValue[]
   }): AuthenticatorRequest {
     const { context, signatureSchemes, extensions = [] } = options
-    use(this.#asked, context, sentence => new MisuseError(sentence))
+    this.#asked.add(context, sentence => new MisuseError(sentence))
     const raw = encodeMessage(requestType(this.#side), CertificateRequest, {
       certificateRequestContext: context,
       extensions: [extensionValue(signatureAlgorithms.certificate_request, [...signatureSchemes]), ...extensions],
@@ -127,7 +132,7 @@ export class AuthenticatorExchange {
     credential: Credential,
     carrier: { readonly signal: AbortSignal },
   ): Step<Uint8Array> {
-    use(this.#answered, request.context, sentence => new ProtocolError('illegal_parameter', sentence))
+    this.#answered.add(request.context, sentence => new ProtocolError('illegal_parameter', sentence))
     return yield* this.#make(request.raw, request.context, credential, request.signatureSchemes, carrier)
   }
 
@@ -141,13 +146,13 @@ export class AuthenticatorExchange {
     carrier: { readonly signal: AbortSignal },
   ): Step<Uint8Array> {
     if (this.#side === 'client') throw new MisuseError('only a server authenticates itself unasked')
-    use(this.#answered, context, sentence => new MisuseError(sentence))
+    this.#answered.add(context, sentence => new MisuseError(sentence))
     return yield* this.#make(EMPTY, context, credential, signatureSchemes, carrier)
   }
 
   /** Answers a request with the empty authenticator: there is no credential for it (RFC 9261 §5.2.3). */
   refuse(request: AuthenticatorRequest): Uint8Array {
-    use(this.#answered, request.context, sentence => new ProtocolError('illegal_parameter', sentence))
+    this.#answered.add(request.context, sentence => new ProtocolError('illegal_parameter', sentence))
     const role = this.#role(this.#side)
     return role.finished(role.digest(request.raw, emptyCertificate(request.context)))
   }
@@ -193,7 +198,7 @@ export class AuthenticatorExchange {
       throw new ProtocolError('unexpected_message', 'a client authenticates itself unasked')
     }
     const received = this.#checkFull(this.#cut(authenticator), EMPTY, signatureSchemes, requested, publicKeyOf)
-    use(this.#asked, received.context, sentence => new ProtocolError('illegal_parameter', sentence))
+    this.#asked.add(received.context, sentence => new ProtocolError('illegal_parameter', sentence))
     return received
   }
 
@@ -345,12 +350,28 @@ function cutMessages(bytes: Uint8Array, maxCertificateLength: number): readonly 
 const MAX_MESSAGES = 4
 const MAX_MESSAGE_LENGTH = 2 ** 17 + 512
 
-/** Notes a context as used. */
-function use(used: Set<string>, context: Uint8Array, refusal: (sentence: string) => Error): void {
-  const id = hex(context)
-  if (used.has(id)) throw refusal('a certificate_request_context is used twice')
-  if (used.size >= MAX_CONTEXTS) throw refusal('the connection has seen too many authenticators')
-  used.add(id)
+/** The contexts of one direction. RFC 9261 §4: each is unique on its connection. */
+class UsedContexts {
+  readonly #areAscending: boolean
+  /** All of them, or the last. */
+  readonly #seen = new Set<string>()
+
+  constructor(areAscending: boolean) {
+    this.#areAscending = areAscending
+  }
+
+  /** Notes a context as used. */
+  add(context: Uint8Array, refusal: (sentence: string) => Error): void {
+    const id = hex(context)
+    if (this.#seen.has(id)) throw refusal('a certificate_request_context is used twice')
+    if (this.#areAscending) {
+      for (const last of this.#seen)
+        if (id < last) throw refusal('a certificate_request_context is before the last one')
+      this.#seen.clear()
+    }
+    if (this.#seen.size >= MAX_CONTEXTS) throw refusal('the connection has seen too many authenticators')
+    this.#seen.add(id)
+  }
 }
 const MAX_CONTEXTS = 2 ** 16
 

@@ -223,6 +223,44 @@ describe('a request', () => {
   })
 })
 
+describe('contexts that ascend', () => {
+  const ascending = () => ({
+    client: new AuthenticatorExchange({
+      side: 'client',
+      established: pair.client.established,
+      hasAscendingContexts: true,
+    }),
+    server: new AuthenticatorExchange({
+      side: 'server',
+      established: pair.server.established,
+      hasAscendingContexts: true,
+    }),
+  })
+  const context = (number: number) => Uint8Array.of(1, number >> 16, number >> 8, number)
+
+  test('are as many as there may be', () => {
+    const { client, server } = ascending()
+    const request = server.readRequest(ask(client).raw)
+    // More than are remembered where they may come in any order.
+    for (let number = 0; number <= 2 ** 16; number++) server.refuse({ ...request, context: context(number) })
+  })
+
+  test('come neither twice nor out of order', () => {
+    const { client, server } = ascending()
+    for (const late of [5, 4]) {
+      const ends = ascending()
+      ask(ends.client, context(5))
+      assert.throws(() => ask(ends.client, context(late)), MisuseError)
+    }
+    const earlier = ask(client, context(7))
+    answer(server, ask(client, context(8)))
+    assert.equal(
+      alertIn(() => answer(server, earlier)),
+      'illegal_parameter',
+    )
+  })
+})
+
 describe('an authenticator that was tampered with', () => {
   const changed = (message: Uint8Array | undefined, at: number) => {
     const copy = Uint8Array.from(message ?? [])

@@ -135,6 +135,8 @@ function sidesOf(participant: Participant, session: ControlSession) {
     established,
     table: tableWith({ extensions: settings.rows }),
     maxCertificateLength: MAX_LENGTH,
+    // Version and number stand first in them.
+    hasAscendingContexts: true,
   })
   const [certificate] = identity?.chain ?? []
   const relyingParty =
