@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { connect, createServer, type DtlsSocket } from 'attested-tls/dtls'
 import { clientOptions, inLanes, PATIENCE, serverOptions } from '../ends.js'
 import { Growth } from '../growth.js'
@@ -55,11 +55,18 @@ export async function echo(socket: DtlsSocket): Promise<void> {
 
 /** Has something echoed. UDP may lose what is sent, so it is sent until it is back. */
 export async function echoed(socket: DtlsSocket): Promise<void> {
-  const answered = once(socket, 'message')
+  // The echo of what was sent twice may come back twice, and answers nothing that is asked later.
+  const ping = String(pings++)
   const ask = () => {
-    if (!socket.destroyed) socket.send('ping')
+    if (!socket.destroyed) socket.send(ping)
   }
   ask()
   const repeat = setInterval(ask, 200)
-  await answered.finally(() => clearInterval(repeat))
+  try {
+    for await (const [answer] of on(socket, 'message', { close: ['close'] })) if (String(answer) === ping) return
+  } finally {
+    clearInterval(repeat)
+  }
+  throw new Error('the connection was closed before anything was echoed')
 }
+let pings = 0
