@@ -31,7 +31,7 @@ if (options.write !== undefined) {
 }
 if (spawnSync(options.proverif, ['-help']).error) {
   stderr.write('There is no ProVerif here, so that no model was looked at: formal/README.md says where to get it.\n')
-  exit(env['ATTESTED_TLS_NO_SKIP'] === '1' ? 1 : 0)
+  exit(env.ATTESTED_TLS_NO_SKIP === '1' ? 1 : 0)
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'formal-'))
