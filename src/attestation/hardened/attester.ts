@@ -29,7 +29,9 @@ export class AttesterSide {
   #seq = 0
   #previous: Uint8Array
   #unaccepted: Round | undefined
-  #acceptedAt: number | undefined
+  /** ms; when the last Evidence left. */
+  #answeredAt: number | undefined
+  #isAccepted = false
 
   constructor(
     participant: Participant,
@@ -49,7 +51,7 @@ export class AttesterSide {
 
   /** Whether the peer has accepted us: what is ours may go out to it. */
   get isAccepted(): boolean {
-    return this.#acceptedAt !== undefined
+    return this.#isAccepted
   }
 
   *answer({ seq, body }: ControlMessage): Step<void> {
@@ -80,6 +82,7 @@ export class AttesterSide {
       this.#state.ownEvidence = evidence
       this.#state.ownAik = this.#aik.publicKey.spki
       this.#state.send(ControlKind.authenticator, seq, authenticator)
+      this.#answeredAt = this.#participant.settings.environment.now()
     } catch (error) {
       // RFC 9261 §5.2.3: the peer is told that there will be none, and does not wait for it.
       if (!this.#unaccepted && error instanceof AttestationError) {
@@ -101,7 +104,7 @@ export class AttesterSide {
     }
     this.#unaccepted = undefined
     this.#previous = round.reportData
-    this.#acceptedAt = this.#participant.settings.environment.now()
+    this.#isAccepted = true
     this.#seq++
   }
 
@@ -117,7 +120,8 @@ export class AttesterSide {
     if (this.#unaccepted) throw unexpected('a request came while another waits for its acceptance')
     if (seq !== this.#seq) throw illegal(`request ${seq} came where request ${this.#seq} is due`)
     const { environment } = this.#participant.settings
-    if (this.#acceptedAt !== undefined && environment.now() - this.#acceptedAt < MIN_GAP) {
+    // Not since it was accepted, of which word may be late: since our answer more has passed here than there.
+    if (this.#answeredAt !== undefined && environment.now() - this.#answeredAt < MIN_GAP) {
       throw unexpected('the peer asks for attestations faster than it may')
     }
   }

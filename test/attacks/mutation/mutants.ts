@@ -531,7 +531,7 @@ export const mutants: readonly Mutant[] = [
   {
     check: 'requests do not come in a flood',
     file: attester,
-    from: 'environment.now() - this.#acceptedAt < MIN_GAP',
+    from: 'environment.now() - this.#answeredAt < MIN_GAP',
     to: 'false',
     rows: [44],
   },
