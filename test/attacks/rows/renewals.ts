@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { ControlKind } from '#src/attestation/hardened/control-message.js'
+import { ControlKind, type ControlMessage } from '#src/attestation/hardened/control-message.js'
 import type { AttestationOptions } from '#src/attestation/index.js'
 import { measured } from '#src/attester/index.js'
 import { hex, utf8 } from '#src/bytes/index.js'
@@ -18,7 +18,7 @@ import { changedVerifier } from '../tools.js'
  * Renewals, under the profile hardened: the peer was accepted, data has passed, and it is asked again.
  */
 
-const { request, authenticator } = ControlKind
+const { request, authenticator, accept } = ControlKind
 const CONTINUITY = refused('ERR_ATTESTATION_CONTINUITY', 'access_denied')
 const REFUSED = refused('ERR_ATTESTATION_REFUSED', 'access_denied')
 /** It says so in an empty authenticator, and ends the connection; over datagrams the alert is there first. */
@@ -296,17 +296,30 @@ export const renewals: readonly Row[] = [
         const { attester, change } = becoming(broken)
         return { server: { attester }, before: change }
       }),
-      atRenewal(
-        'two requests at a time',
-        refused('ERR_ATTESTATION_NEGOTIATION', 'unexpected_message', 'server'),
-        () => ({
-          clientChanges: {
-            alterPlug: alterControl(message =>
-              message.kind === request && message.seq === 1 ? [message, message] : [message],
-            ),
-          },
-        }),
-      ),
+      {
+        name: 'two requests at a time',
+        due: { H1: refused('ERR_ATTESTATION_NEGOTIATION', 'unexpected_message', 'server') },
+        control: renewed,
+        async attack(stage) {
+          const clock = { now: NOON }
+          const now = () => clock.now
+          let first: ControlMessage | undefined
+          const alterPlug = alterControl(message => {
+            if (message.seq !== 1) return [message]
+            if (message.kind === request) first = message
+            if (message.kind !== accept || !first) return [message]
+            // Long after the first, so that nothing but its being open is in the way.
+            clock.now += 20_000
+            return [first, message]
+          })
+          const pair = await stage.connect(stage.client({}, { alterPlug, now }), stage.server({}, { now }))
+          assertControl(pair, 3)
+          clock.now += 20_000
+          pair.client.attested?.renew()
+          await stage.settle(pair)
+          return ended(pair, 'server')
+        },
+      },
       {
         name: 'requests faster than they may come',
         due: { H1: refused('ERR_ATTESTATION_NEGOTIATION', 'unexpected_message', 'server') },
