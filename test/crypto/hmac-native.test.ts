@@ -1,31 +1,21 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import test, { after, describe } from 'node:test'
+import test, { describe } from 'node:test'
 import fc from 'fast-check'
 import { chooseImplementation } from '#src/crypto/implementation.js'
 import { type HashName, hashLength } from '#src/crypto/index.js'
-import { hasProgram, optional, repositoryRoot } from '../support/skip.js'
+import { builtHelper, temporaryFolder, withCompiler } from '../support/native.js'
 
 /*
  * The HMACs of the optional native helper, beside node:crypto's.
  */
 
-const withCompiler = optional('a C compiler', hasProgram('cc'), 'apt install gcc')
 const hashes = Object.keys(hashLength) as HashName[]
 
 describe('an HMAC of the native helper', withCompiler, () => {
   if (withCompiler.skip) return
-  const folder = mkdtempSync(join(tmpdir(), 'attested-tls-hmac-'))
-  after(() => rmSync(folder, { recursive: true }))
-  const file = join(folder, 'helper.node')
-  const program = join(repositoryRoot, 'build', 'apps', 'cli', 'main.js')
-  const built = spawnSync(process.execPath, [program, 'native', 'build', '--output', file], { encoding: 'utf8' })
-  assert.equal(built.status, 0, `${built.stdout}${built.stderr}`)
+  const file = builtHelper(temporaryFolder())
   const helper = createRequire(import.meta.url)(file) as {
     readonly scratch: Uint8Array
     readonly hmac: (...args: readonly unknown[]) => unknown

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHmac, createPrivateKey } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import test, { after, describe } from 'node:test'
+import test, { describe } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { hex } from '#src/bytes/index.js'
@@ -13,29 +12,15 @@ import { NodeAeadCipher } from '#src/crypto/aead-cipher.js'
 import { chooseImplementation } from '#src/crypto/implementation.js'
 import { aeadAlgorithms, NONCE_LENGTH, TAG_LENGTH } from '#src/crypto/index.js'
 import type { NativeHelper } from '#src/crypto/native-helper.js'
+import { builtHelper, program, temporaryFolder, withCompiler } from '../support/native.js'
 import { makeRoot } from '../support/pki.js'
-import { hasProgram, optional, repositoryRoot } from '../support/skip.js'
+import { repositoryRoot } from '../support/skip.js'
 
 /*
  * The optional native helper, beside node:crypto: what it seals and opens, what it refuses, and who may refuse it.
  */
 
-const folder = mkdtempSync(join(tmpdir(), 'attested-tls-native-'))
-after(() => rmSync(folder, { recursive: true }))
-
-const withCompiler = optional('a C compiler', hasProgram('cc'), 'apt install gcc')
-const output = join(folder, 'helper.node')
-const program = join(repositoryRoot, 'build', 'apps', 'cli', 'main.js')
-
-function built(): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, 'native', 'build', '--output', output], {
-    encoding: 'utf8',
-  })
-  assert.equal(status, 0, `${stdout}${stderr}`)
-  // Nothing to be warned of in something that is to be trusted.
-  assert.equal(stderr, '')
-  return output
-}
+const folder = temporaryFolder()
 
 /** What is called with whatever it may be called with. */
 type Hostile = Readonly<Record<'newKey' | 'forget' | 'seal' | 'open', (...args: readonly unknown[]) => unknown>>
@@ -45,7 +30,7 @@ const algorithms = Object.values(aeadAlgorithms)
 
 describe('the native helper', withCompiler, () => {
   if (withCompiler.skip) return
-  const file = built()
+  const file = builtHelper(folder)
   const helper: NativeHelper = createRequire(import.meta.url)(file)
   const choice = chooseImplementation(file)
 

@@ -1,34 +1,24 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { createPrivateKey } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import test, { after, describe } from 'node:test'
+import test, { describe } from 'node:test'
 import { hex } from '#src/bytes/index.js'
 import { chooseImplementation } from '#src/crypto/implementation.js'
 import type { NativeHelper } from '#src/crypto/native-helper.js'
 import { nodeX25519 } from '#src/crypto/x25519.js'
+import { builtHelper, temporaryFolder, withCompiler } from '../support/native.js'
 import { makeRoot } from '../support/pki.js'
-import { hasProgram, optional, repositoryRoot } from '../support/skip.js'
 
 /*
  * X25519 of the optional native helper, beside node:crypto's and by RFC 7748.
  */
 
-const withCompiler = optional('a C compiler', hasProgram('cc'), 'apt install gcc')
 const root = makeRoot({ name: 'anybody' })
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
 
 describe('X25519 of the native helper', withCompiler, () => {
   if (withCompiler.skip) return
-  const folder = mkdtempSync(join(tmpdir(), 'attested-tls-x25519-'))
-  after(() => rmSync(folder, { recursive: true }))
-  const file = join(folder, 'helper.node')
-  const program = join(repositoryRoot, 'build', 'apps', 'cli', 'main.js')
-  const built = spawnSync(process.execPath, [program, 'native', 'build', '--output', file], { encoding: 'utf8' })
-  assert.equal(built.status, 0, `${built.stdout}${built.stderr}`)
+  const file = builtHelper(temporaryFolder())
   const helper: NativeHelper = createRequire(import.meta.url)(file)
   const { x25519 } = chooseImplementation(file)
 
