@@ -44,6 +44,19 @@ function versioned<T>(codec: Codec<T>): Codec<T> {
 }
 const VERSION = 0x0103
 
+/** What both sides keep of the handshake that a session began with. */
+const handshakeFields = {
+  /** When it was, in ms since 1970. */
+  authenticatedAt: uint64,
+  lifetimeSeconds: uint32,
+  serverName: optionalText,
+  alpn: optionalText,
+  certificateType: uint8,
+  /** The peer's credential; empty if it did not authenticate. */
+  peerChain: Chain,
+  plugState: opaque(0, 0xffff),
+}
+
 /** What a client keeps to resume a session (RFC 8446 §4.6.1). Secret: who has it can resume the session. */
 const SessionState = versioned(
   struct({
@@ -57,14 +70,7 @@ const SessionState = versioned(
     maxEarlyData: uint32,
     /** ms since 1970 */
     receivedAt: uint64,
-    /** When the handshake was that the session began with, in ms since 1970. */
-    authenticatedAt: uint64,
-    lifetimeSeconds: uint32,
-    serverName: optionalText,
-    alpn: optionalText,
-    certificateType: uint8,
-    peerChain: Chain,
-    plugState: opaque(0, 0xffff),
+    ...handshakeFields,
   }),
 )
 /** What a client keeps of a connection to resume it later. */
@@ -96,15 +102,7 @@ const TicketStateCodec = versioned(
     maxEarlyData: uint32,
     /** ms since 1970 */
     issuedAt: uint64,
-    /** When the handshake was that the session began with, in ms since 1970. */
-    authenticatedAt: uint64,
-    lifetimeSeconds: uint32,
-    serverName: optionalText,
-    alpn: optionalText,
-    certificateType: uint8,
-    /** The client's credential; empty if it did not authenticate. */
-    peerChain: Chain,
-    plugState: opaque(0, 0xffff),
+    ...handshakeFields,
   }),
 )
 /** What a server finds in a ticket again. */
