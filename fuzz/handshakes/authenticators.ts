@@ -17,7 +17,7 @@ import { ManualTimers } from '../../test/attestation/support.js'
 import { always, connectedPair, credentialFor, type Pair, type Side } from '../../test/support/pair.js'
 import { attesterOf, NOON, patient, verifierOf } from '../../test/support/simulated.js'
 import { checkSentence, gist, type Target, Violation } from '../target.js'
-import { decodeCase, encodeCase, type HandshakeCase, mutateCase, randomOf, smallerCases } from './case.js'
+import { decodeCase, type HandshakeCase, overCases, randomOf } from './case.js'
 import { deviatingAuthenticator, messagesIn } from './deviating-authenticator.js'
 import { edits } from './edits.js'
 import { honest } from './pairs.js'
@@ -36,11 +36,7 @@ const INTERNAL_ERROR = 80
 export const authenticators: Target = {
   name: 'authenticator',
   weight: 10,
-  form: 'json',
-  seeds: () =>
-    NAMES.flatMap(pair => (['client', 'server'] as const).map(from => encodeCase({ pair, from, edits: [] }))),
-  mutate: (input, random) => mutateCase(input, random, NAMES),
-  smaller: input => smallerCases(input, NAMES),
+  ...overCases(NAMES),
   async run(input) {
     const value = decodeCase(input, NAMES)
     if (!value) return 'no case'

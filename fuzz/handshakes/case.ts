@@ -1,4 +1,5 @@
 import { Random } from '../random.js'
+import type { Target } from '../target.js'
 import { edits } from './edits.js'
 
 /** A handshake in which one side deviates, small enough to be written down. */
@@ -35,7 +36,7 @@ export function decodeCase(bytes: Uint8Array, pairs: readonly string[]): Handsha
 }
 
 /** Another case: with an edit more, less, or another, or the same edits elsewhere. */
-export function mutateCase(
+function mutateCase(
   bytes: Uint8Array,
   random: Random,
   pairs: readonly string[],
@@ -61,7 +62,7 @@ export function mutateCase(
 }
 
 /** Cases with one edit less. */
-export function smallerCases(bytes: Uint8Array, pairs: readonly string[]): readonly Uint8Array[] {
+function smallerCases(bytes: Uint8Array, pairs: readonly string[]): readonly Uint8Array[] {
   const value = decodeCase(bytes, pairs)
   return value ? value.edits.map((_, at) => encodeCase({ ...value, edits: value.edits.toSpliced(at, 1) })) : []
 }
@@ -69,4 +70,18 @@ export function smallerCases(bytes: Uint8Array, pairs: readonly string[]): reado
 /** What an edit leaves to chance. */
 export function randomOf({ seed }: Edit): Random {
   return new Random(seed)
+}
+
+/** The inputs of a target whose inputs are cases of these pairs. @param changes what edits may do, where it is not `edits` */
+export function overCases(
+  pairs: readonly string[],
+  changes?: () => readonly string[],
+): Pick<Target, 'form' | 'seeds' | 'mutate' | 'smaller'> {
+  return {
+    form: 'json',
+    seeds: () =>
+      pairs.flatMap(pair => (['client', 'server'] as const).map(from => encodeCase({ pair, from, edits: [] }))),
+    mutate: (input, random) => mutateCase(input, random, pairs, changes?.()),
+    smaller: input => smallerCases(input, pairs),
+  }
 }

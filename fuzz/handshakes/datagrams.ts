@@ -7,7 +7,7 @@ import type { PairOptions } from '../../test/support/pair.js'
 import { mutateBinary } from '../mutate/binary.js'
 import type { Random } from '../random.js'
 import { checkSentence, gist, type Target, Violation } from '../target.js'
-import { decodeCase, encodeCase, type HandshakeCase, mutateCase, randomOf, smallerCases } from './case.js'
+import { decodeCase, type HandshakeCase, overCases, randomOf } from './case.js'
 import { contentOf, DatagramInterceptor, wholeMessages } from './datagram-interceptor.js'
 import { edits } from './edits.js'
 import { honest, pairs } from './pairs.js'
@@ -22,10 +22,7 @@ const INTERNAL_ERROR = 80
 export const datagramStreams: Target = {
   name: 'handshake:dtls',
   weight: 20,
-  form: 'json',
-  seeds: () => seeds(NAMES),
-  mutate: (input, random) => mutateCase(input, random, NAMES),
-  smaller: input => smallerCases(input, NAMES),
+  ...overCases(NAMES),
   async run(input) {
     const value = decodeCase(input, NAMES)
     if (!value) return 'no case'
@@ -72,10 +69,7 @@ export const datagramStreams: Target = {
 export const forgedDatagrams: Target = {
   name: 'forged:dtls',
   weight: 20,
-  form: 'json',
-  seeds: () => seeds(NAMES),
-  mutate: (input, random) => mutateCase(input, random, NAMES, Object.keys(forgeries)),
-  smaller: input => smallerCases(input, NAMES),
+  ...overCases(NAMES, () => Object.keys(forgeries)),
   async run(input) {
     const value = decodeCase(input, NAMES)
     if (!value) return 'no case'
@@ -138,10 +132,6 @@ const forgeries: Readonly<
 /** Whether nobody without keys can have it taken for one of the peer's: its records would have to be protected. */
 function isHarmless(bytes: Uint8Array): boolean {
   return bytes.length === 0 || ((bytes[0] ?? 0) & 0xe0) === 0x20
-}
-
-function seeds(names: readonly string[]): readonly Uint8Array[] {
-  return names.flatMap(pair => (['client', 'server'] as const).map(from => encodeCase({ pair, from, edits: [] })))
 }
 
 async function makePairOf(name: HandshakeCase['pair']): Promise<DatagramPair> {

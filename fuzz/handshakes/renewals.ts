@@ -18,7 +18,7 @@ import { attesterOf, NOON } from '../../test/support/simulated.js'
 import { mutateBinary } from '../mutate/binary.js'
 import type { Random } from '../random.js'
 import { checkSentence, gist, type Target, Violation } from '../target.js'
-import { decodeCase, encodeCase, type HandshakeCase, mutateCase, randomOf, smallerCases } from './case.js'
+import { decodeCase, type HandshakeCase, overCases, randomOf } from './case.js'
 import { deviatingAuthenticator, messagesIn } from './deviating-authenticator.js'
 import { edits } from './edits.js'
 import { checkTrace } from './pairs.js'
@@ -40,10 +40,7 @@ const SIDES: readonly Side[] = ['client', 'server']
 export const renewals: Target = {
   name: 'renewal',
   weight: 20,
-  form: 'json',
-  seeds: () => NAMES.flatMap(pair => SIDES.map(from => encodeCase({ pair, from, edits: [] }))),
-  mutate: (input, random) => mutateCase(input, random, NAMES, Object.keys(changes)),
-  smaller: input => smallerCases(input, NAMES),
+  ...overCases(NAMES, () => Object.keys(changes)),
   async run(input) {
     const value = decodeCase(input, NAMES)
     if (!value) return 'no case'

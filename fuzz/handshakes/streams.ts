@@ -4,7 +4,7 @@ import { AlertDescription, HandshakeType, type Message, ProtocolError } from '#s
 import type { Sealer } from '../../test/support/interceptor.js'
 import { type End, makePair, type Pair } from '../../test/support/pair.js'
 import { checkSentence, gist, type Target, Violation } from '../target.js'
-import { decodeCase, encodeCase, type HandshakeCase, mutateCase, randomOf, smallerCases } from './case.js'
+import { decodeCase, type HandshakeCase, overCases, randomOf } from './case.js'
 import { edits } from './edits.js'
 import { honest, pairs } from './pairs.js'
 
@@ -14,11 +14,7 @@ const NAMES = Object.keys(pairs)
 export const streams: Target = {
   name: 'handshake:tls',
   weight: 20,
-  form: 'json',
-  seeds: () =>
-    NAMES.flatMap(pair => (['client', 'server'] as const).map(from => encodeCase({ pair, from, edits: [] }))),
-  mutate: (input, random) => mutateCase(input, random, NAMES),
-  smaller: input => smallerCases(input, NAMES),
+  ...overCases(NAMES),
   async run(input) {
     const value = decodeCase(input, NAMES)
     if (!value) return 'no case'
